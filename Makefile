@@ -1,0 +1,97 @@
+# make help lists the targets.
+SHELL := /bin/bash
+WORKERS ?= 1
+SCENARIOS := default split bookworm
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Companies re-sign TLS: uv trusts what this machine trusts.
+export UV_SYSTEM_CERTS := true
+export MOLECULE_COMMAND_BORDERS := false
+
+ENGINE := scripts/engine.sh
+STAGE := python3 scripts/stage.py
+PYTHON_SOURCES := $(wildcard scripts molecule tests plugins benchmarks)
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+.venv/.up-to-date: requirements/controller.txt scripts/venv.sh
+	@scripts/venv.sh
+
+.PHONY: venv
+venv: .venv/.up-to-date ## the controller tools, into .venv
+
+.PHONY: engine
+engine: ## a Docker engine: installs and starts Debian's where none answers
+	@$(ENGINE)
+
+.PHONY: image
+image: ## the bare-host images of the lab
+	@$(ENGINE) scripts/image.sh trixie
+	@$(ENGINE) scripts/image.sh bookworm
+
+.PHONY: up
+up: venv ## the cluster in the lab; WORKERS=3 for more workers
+	@$(ENGINE) scripts/image.sh trixie >/dev/null
+	@LAB_WORKERS=$(WORKERS) $(ENGINE) molecule converge -s default
+	@scripts/urls.sh
+
+.PHONY: down
+down: venv ## remove the lab: hosts, network, secrets
+	@$(ENGINE) molecule destroy -s default
+
+.PHONY: login
+login: ## a shell on a host of the lab: make login HOST=worker1
+	@scripts/login.sh $(HOST)
+
+.PHONY: clean
+clean: venv ## remove the labs of all scenarios
+	@for scenario in $(SCENARIOS); do $(ENGINE) molecule destroy -s $$scenario || exit 1; done
+
+.PHONY: test
+test: lint unit molecule ## all checks: lint, unit tests, the scenarios
+
+LINTS := lint-yaml lint-ansible lint-ruff lint-ruff-format lint-mypy lint-specs lint-docs
+.PHONY: lint $(LINTS)
+lint: $(LINTS) ## the linters
+lint-yaml: venv
+	@$(STAGE) $@ yamllint --strict .
+lint-ansible: venv
+	@$(STAGE) $@ ansible-lint --strict --nocolor
+lint-ruff: venv
+	@$(STAGE) $@ ruff check
+lint-ruff-format: venv
+	@$(STAGE) $@ ruff format --check
+lint-mypy: venv
+	@$(STAGE) $@ mypy $(PYTHON_SOURCES)
+lint-specs: venv
+	@$(STAGE) $@ python scripts/check_specs.py
+lint-docs: venv
+	@$(STAGE) $@ python scripts/variables_doc.py --check
+
+.PHONY: format
+format: venv ## rewrite the Python sources as the formatter has them
+	@ruff check --fix
+	@ruff format
+
+.PHONY: docs
+docs: venv ## docs/variables.md, from the argument specs
+	@python scripts/variables_doc.py
+
+.PHONY: unit
+unit: venv ## the unit tests
+	@pytest --junit-xml=.cache/junit/unit.xml tests/unit
+
+MOLECULE_RUNS := $(SCENARIOS:%=molecule-%)
+.PHONY: molecule $(MOLECULE_RUNS)
+molecule: $(MOLECULE_RUNS) ## all scenarios; molecule-split for one
+$(MOLECULE_RUNS): molecule-%: venv
+	@$(ENGINE) scripts/image.sh $$(sed -n 's/.*image: lakehouse-lab://p' molecule/$*/molecule.yml | sort -u) >/dev/null
+	@$(STAGE) $@ $(ENGINE) molecule test -s $*
+
+.PHONY: lock-controller
+lock-controller: ## requirements/controller.txt anew; UPGRADE=1 for newer versions
+	@$(if $(wildcard .venv/bin/uv),,scripts/venv.sh)
+	@uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 $(if $(UPGRADE),--upgrade) \
+		requirements/controller.in -o requirements/controller.txt

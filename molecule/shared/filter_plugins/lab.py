@@ -1,0 +1,87 @@
+"""Which hosts a lab consists of, which of them are down, and their inventory."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Host = dict[str, Any]
+
+WORKER = re.compile(r"worker([0-9]+)")
+
+
+def _running(containers: list[Host]) -> set[str]:
+    return {c["Labels"]["lakehouse.host"] for c in containers if c["State"] == "running"}
+
+
+def lab_address(host: Host) -> str:
+    return str(host["networks"][0]["ipv4_address"])
+
+
+def lab_hosts(platforms: list[Host], containers: list[Host], workers: int) -> list[Host]:
+    """Give the scenario's hosts and, modelled on worker1, the workers asked for or already there."""
+    hosts = list(platforms)
+    model = next((host for host in hosts if host["name"] == "worker1"), None)
+    if model is None:
+        return hosts
+    names = [host["name"] for host in hosts]
+    present = [
+        int(match[1]) for c in containers if (match := WORKER.fullmatch(c["Labels"]["lakehouse.host"]))
+    ]
+    for number in range(2, max([int(workers), *present]) + 1):
+        if f"worker{number}" not in names:
+            address = ipaddress.ip_address(lab_address(model)) + number - 1
+            network = {**model["networks"][0], "ipv4_address": str(address)}
+            hosts.append({**model, "name": f"worker{number}", "networks": [network]})
+    return hosts
+
+
+def lab_missing(hosts: list[Host], containers: list[Host]) -> list[Host]:
+    """Leave only the hosts without a running container."""
+    running = _running(containers)
+    return [host for host in hosts if host["name"] not in running]
+
+
+def lab_subnet(hosts: list[Host]) -> str:
+    """Give the /24 the hosts' addresses lie in."""
+    return str(ipaddress.ip_network(f"{lab_address(hosts[0])}/24", strict=False))
+
+
+def lab_inventory(
+    hosts: list[Host], variables: dict[str, Any], host_vars: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """Give the inventory a user would write for these hosts."""
+    groups: dict[str, Any] = {}
+    for host in hosts:
+        for group in host["groups"]:
+            groups.setdefault(group, {"hosts": {}})["hosts"][host["name"]] = {}
+    return {
+        "all": {
+            "vars": variables,
+            "hosts": {
+                host["name"]: {
+                    "ansible_host": lab_address(host),
+                    # Said for each host: Molecule's own inventory says "docker" for each.
+                    "ansible_connection": "ssh",
+                    **host_vars.get(host["name"], {}),
+                }
+                for host in hosts
+            },
+            "children": groups,
+        }
+    }
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {
+            "lab_address": lab_address,
+            "lab_hosts": lab_hosts,
+            "lab_inventory": lab_inventory,
+            "lab_missing": lab_missing,
+            "lab_subnet": lab_subnet,
+        }

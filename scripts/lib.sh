@@ -1,0 +1,33 @@
+# shellcheck shell=bash
+# Shared by the scripts here; sourced, never run.
+
+say() { printf '>>> %s\n' "$*" >&2; }
+die() { printf '!!! %s\n' "$*" >&2; exit 1; }
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "This needs root for: $*. Run it as root or install sudo."
+    fi
+}
+
+apt_install() {
+    command -v apt-get >/dev/null ||
+        die "Install these by hand, this machine has no apt-get: $*"
+    say "Installing Debian packages: $*"
+    as_root apt-get update -q >&2
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -q --no-install-recommends "$@" >&2
+}
+
+# need COMMAND:PACKAGE ... installs the package of each command that is missing.
+need() {
+    local pair missing=()
+    for pair in "$@"; do
+        PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+    done
+    [ "${#missing[@]}" -eq 0 ] || apt_install "${missing[@]}"
+}
