@@ -22,6 +22,11 @@ def lab_address(host: Host) -> str:
     return str(host["networks"][0]["ipv4_address"])
 
 
+def lab_release(host: Host) -> str:
+    """Give the Debian release of lakehouse-lab:RELEASE."""
+    return str(host["image"]).rpartition(":")[2]
+
+
 def lab_hosts(platforms: list[Host], containers: list[Host], workers: int) -> list[Host]:
     """Give the scenario's hosts and, modelled on worker1, the workers asked for or already there."""
     hosts = list(platforms)
@@ -83,5 +88,6 @@ class FilterModule:
             "lab_hosts": lab_hosts,
             "lab_inventory": lab_inventory,
             "lab_missing": lab_missing,
+            "lab_release": lab_release,
             "lab_subnet": lab_subnet,
         }
