@@ -1,4 +1,4 @@
-"""One small task for each worker that has yet to prove itself, routed to the queue only that worker reads."""
+"""One small task for each worker, routed to the queue only that worker reads."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import json
 import socket
 from pathlib import Path
 
-from airflow.sdk import DAG, get_parsing_context, task
+from airflow.sdk import DAG, get_current_context, get_parsing_context, task
+from airflow.sdk.exceptions import AirflowSkipException
 
-# Written by the playbook on scheduler hosts: {task_id: worker}.
-WORKERS = Path("/opt/airflow/lakehouse/smoke.json")
+# Written by the playbook on scheduler hosts: the host names of the workers.
+WORKERS = Path("/opt/airflow/lakehouse/workers.json")
 
 with DAG(
     "lakehouse_smoke",
-    description="Proves that every worker runs tasks; started by the playbook",
+    description="Proves that workers run tasks; the playbook starts it, and so may you",
     schedule=None,
     is_paused_upon_creation=False,
     tags=["lakehouse"],
@@ -22,12 +23,17 @@ with DAG(
     @task
     def prove(worker: str) -> str:
         """Fail unless this runs on the worker it was meant for."""
+        asked = (get_current_context()["dag_run"].conf or {}).get("workers")
+        if asked and worker not in asked:
+            raise AirflowSkipException(f"{worker} was not asked to prove itself")
         if (host := socket.gethostname()) != worker:
             raise RuntimeError(f"meant for {worker}, ran on {host}")
         return host
 
     # A worker has no such file: there, only the task it is about to run matters.
-    running = get_parsing_context().task_id
-    workers = {running: socket.gethostname()} if running else json.loads(WORKERS.read_text()) if WORKERS.exists() else {}
-    for task_id, worker in workers.items():
-        prove.override(task_id=task_id, queue=f"host.{worker}")(worker)
+    if running := get_parsing_context().task_id:
+        workers = [running]
+    else:
+        workers = json.loads(WORKERS.read_text()) if WORKERS.exists() else []
+    for worker in workers:
+        prove.override(task_id=worker, queue=f"host.{worker}")(worker)
