@@ -95,3 +95,7 @@ lock-controller: ## requirements/controller.txt anew; UPGRADE=1 for newer versio
 	@$(if $(wildcard .venv/bin/uv),,scripts/venv.sh)
 	@uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 $(if $(UPGRADE),--upgrade) \
 		requirements/controller.in -o requirements/controller.txt
+
+.PHONY: lock-airflow
+lock-airflow: venv ## what hosts install Airflow from, anew
+	@scripts/lock-airflow

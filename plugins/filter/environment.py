@@ -28,7 +28,11 @@ def config_errors(config: Any) -> list[str]:
         elif not isinstance(options, Mapping):
             errors.append(f"section '{section}' must be a mapping of options, is a {type(options).__name__}")
         else:
-            errors += [f"option '{name}' in section '{section}' is not a lower-case Airflow option name" for name in options if not OPTION.fullmatch(str(name))]
+            errors += [
+                f"option '{name}' in section '{section}' is not a lower-case Airflow option name"
+                for name in options
+                if not OPTION.fullmatch(str(name))
+            ]
     return errors
 
 

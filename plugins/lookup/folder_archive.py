@@ -17,7 +17,7 @@ DOCUMENTATION = r"""
 name: folder_archive
 short_description: A folder as an archive named after its content
 description:
-  - Packs a folder of the controller into a gzip-compressed tar archive and returns its path and its release name.
+  - Packs a folder of the controller into a tar.gz archive; returns its path and the name of its release.
   - The release is the first 16 hexadecimal digits of a SHA-256 over names, modes and contents,
     so the same folder always gives the same release, whatever its time stamps are.
   - Everything lies under one top folder named after the release; its last member, C(.complete),
@@ -82,7 +82,10 @@ def pack(folder: Path, target: Path) -> dict[str, str]:
     """
     if not folder.is_dir():
         raise AnsibleLookupError(f"'{folder}' is not a folder on the controller")
-    contents = [(name, 0o755 if os.access(folder / name, os.X_OK) else 0o644, (folder / name).read_bytes()) for name in members(folder)]
+    contents = [
+        (name, 0o755 if os.access(folder / name, os.X_OK) else 0o644, (folder / name).read_bytes())
+        for name in members(folder)
+    ]
     digest = hashlib.sha256()
     for name, mode, data in contents:
         digest.update(f"{name}\0{mode:o}\0{len(data)}\0".encode() + data)
@@ -95,14 +98,16 @@ def pack(folder: Path, target: Path) -> dict[str, str]:
                 member = tarfile.TarInfo(f"{release}/{name}")
                 member.size, member.mode = len(data), mode
                 archive.addfile(member, io.BytesIO(data))
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     return {"release": release, "path": str(path)}
 
 
 class LookupModule(LookupBase):
     """See :data:`DOCUMENTATION`."""
 
-    def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, str]]:
+    def run(
+        self, terms: list[str], _variables: dict[str, Any] | None = None, **_kwargs: Any
+    ) -> list[dict[str, str]]:
         """Return release and archive of each folder.
 
         :raises AnsibleLookupError: see :func:`pack`

@@ -76,7 +76,9 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "airflow_flower_password": _password,
 }
 
-HEADER = "# Secrets of the cluster, made once. Keep this file, keep it private; ansible-vault may encrypt it.\n"
+HEADER = (
+    "# Secrets of the cluster, made once. Keep this file, keep it private; ansible-vault may encrypt it.\n"
+)
 
 
 def stored_secrets(path: Path, load: Callable[[str], Any]) -> dict[str, str]:
@@ -90,7 +92,9 @@ def stored_secrets(path: Path, load: Callable[[str], Any]) -> dict[str, str]:
         return {}
     content = load(str(path))
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
-        raise AnsibleLookupError(f"{path} must hold a mapping of names to strings; mend it or restore it from a backup")
+        raise AnsibleLookupError(
+            f"{path} must hold a mapping of names to strings; mend it or restore it from a backup"
+        )
     return {str(name): str(value) for name, value in content.items()}
 
 
@@ -108,18 +112,22 @@ def ensure_secret(path: Path, name: str, load: Callable[[str], Any]) -> str:
         return kept[name]
     path.parent.mkdir(parents=True, exist_ok=True)
     # Forks ask at the same time: the first one in makes the secret, the others must read that one.
-    with open(path.with_name(path.name + ".lock"), "w", encoding="utf-8") as lock:
+    with path.with_name(path.name + ".lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         kept = stored_secrets(path, load)
         if kept.get(name):
             return kept[name]
         if path.exists() and path.read_bytes().startswith(b"$ANSIBLE_VAULT"):
-            raise AnsibleLookupError(f"{path} is encrypted and has no '{name}'; add it with 'ansible-vault edit {path}'")
+            raise AnsibleLookupError(
+                f"{path} is encrypted and has no '{name}'; add it with 'ansible-vault edit {path}'"
+            )
         kept[name] = GENERATORS[name]()
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # 0600 from the start
+        descriptor, temporary = tempfile.mkstemp(
+            dir=path.parent, prefix=f"{path.name}."
+        )  # 0600 from the start
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(HEADER + yaml.safe_dump(kept, width=1000))
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     return kept[name]
 
 
@@ -134,7 +142,8 @@ class LookupModule(LookupBase):
         variables = variables or {}
         self.set_options(var_options=variables, direct=kwargs)
         path = Path(
-            self.get_option("airflow_secrets_file") or Path(variables.get("inventory_dir") or ".", ".airflow-secrets.yml")
+            self.get_option("airflow_secrets_file")
+            or Path(variables.get("inventory_dir") or ".", ".airflow-secrets.yml")
         ).expanduser()
         found = []
         for term in terms:

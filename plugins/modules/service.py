@@ -1,4 +1,3 @@
-#!/usr/bin/python
 """Module: one systemd service with its unit and its environment file."""
 
 from __future__ import annotations
@@ -94,7 +93,9 @@ def write(module: AnsibleModule, path: Path, content: str, mode: str) -> bool:
         module.atomic_move(stream.name, str(path))
     if not path.exists():
         return True
-    attributes = module.load_file_common_arguments({"path": str(path), "owner": "root", "group": "root", "mode": mode})
+    attributes = module.load_file_common_arguments(
+        {"path": str(path), "owner": "root", "group": "root", "mode": mode}
+    )
     return bool(module.set_fs_attributes_if_different(attributes, changed))
 
 
@@ -102,8 +103,12 @@ def systemctl(module: AnsibleModule, *arguments: str) -> str:
     """Run ``systemctl``; a failure ends the module with the unit's last words."""
     status, output, error = module.run_command(["systemctl", *arguments])
     if status != 0:
-        _, journal, _ = module.run_command(["journalctl", "--no-pager", "--lines=30", "--unit", module.params["name"]])
-        module.fail_json(msg=f"systemctl {' '.join(arguments)} failed: {error.strip() or output.strip()}", journal=journal)
+        _, journal, _ = module.run_command(
+            ["journalctl", "--no-pager", "--lines=30", "--unit", module.params["name"]]
+        )
+        module.fail_json(
+            msg=f"systemctl {' '.join(arguments)} failed: {error.strip() or output.strip()}", journal=journal
+        )
     return str(output)
 
 
@@ -140,7 +145,9 @@ def main() -> None:
         if not module.check_mode:
             systemctl(module, "enable", "--quiet", name)
         changed = True
-    written = max((path.stat().st_mtime for path in (unit_file, environment_file) if path.exists()), default=0)
+    written = max(
+        (path.stat().st_mtime for path in (unit_file, environment_file) if path.exists()), default=0
+    )
     restart = needs_start(properties, written)
     if restart and not module.check_mode:
         systemctl(module, "restart", name)
@@ -149,7 +156,12 @@ def main() -> None:
         changed=changed or restart,
         restarted=restart,
         fingerprint=hashlib.sha256(f"{unit}\0{environment}".encode()).hexdigest(),
-        diff={"before": before, "after": unit, "before_header": str(unit_file), "after_header": str(unit_file)},
+        diff={
+            "before": before,
+            "after": unit,
+            "before_header": str(unit_file),
+            "after_header": str(unit_file),
+        },
     )
 
 

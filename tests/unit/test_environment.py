@@ -1,4 +1,4 @@
-"""The options of a service as systemd reads them: checked with systemd's own rules, not with our regular expression."""
+"""The options of a service as systemd reads them, by systemd's own rules."""
 
 from __future__ import annotations
 
@@ -17,7 +17,22 @@ def systemd_unquote(line: str) -> tuple[str, str]:
     return name, re.sub(r'\\(["\\`$])', r"\1", value[1:-1])
 
 
-@pytest.mark.parametrize("text", ["plain", "", "with space", 'quo"te', "back\\slash", "dol$lar", "tick`", "#hash;", "%d", "two\nlines", "'"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "plain",
+        "",
+        "with space",
+        'quo"te',
+        "back\\slash",
+        "dol$lar",
+        "tick`",
+        "#hash;",
+        "%d",
+        "two\nlines",
+        "'",
+    ],
+)
 def test_a_value_survives_quoting(text: str) -> None:
     written = environment({"core": {"option": text}})
     assert systemd_unquote(written.removesuffix("\n")) == ("AIRFLOW__CORE__OPTION", text)
@@ -33,7 +48,9 @@ def test_values_are_written_as_airflow_reads_them() -> None:
 
 
 def test_the_order_of_options_does_not_matter() -> None:
-    assert environment({"a": {"x": 1, "y": 2}, "b": {"z": 3}}) == environment({"b": {"z": 3}, "a": {"y": 2, "x": 1}})
+    assert environment({"a": {"x": 1, "y": 2}, "b": {"z": 3}}) == environment(
+        {"b": {"z": 3}, "a": {"y": 2, "x": 1}}
+    )
 
 
 def test_ignored_sections_are_left_out() -> None:
