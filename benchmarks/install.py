@@ -1,0 +1,133 @@
+"""Time the installation, a run without changes, and one more worker, beside the same installation by hand.
+
+Run with ``make benchmark-install``: the hosts come from the scenario ``benchmark``. Prints a Markdown table.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+LAB = Path(".cache/lab/benchmark")
+CONTROL = ("postgres", "valkey", "schedulers", "webservers", "flower")
+LOCKS = Path("roles/airflow/files/locks")
+
+
+def run(command: list[str], log: str) -> float:
+    """Run ``command`` into a log file and return its seconds; a failure shows the log's end."""
+    path = LAB / log
+    with path.open("w", encoding="utf-8") as stream:
+        started = time.monotonic()
+        status = subprocess.run(command, check=False, stdout=stream, stderr=subprocess.STDOUT).returncode
+    seconds = time.monotonic() - started
+    if status != 0:
+        sys.exit(f"{' '.join(command)} failed:\n" + path.read_text(encoding="utf-8")[-3000:])
+    return seconds
+
+
+class Lab:
+    """The fresh hosts of the scenario."""
+
+    def __init__(self) -> None:
+        inventory = yaml.safe_load((LAB / "hosts.yml").read_text(encoding="utf-8"))["all"]
+        self.vars: dict[str, Any] = inventory["vars"]
+        self.hosts: dict[str, dict[str, Any]] = inventory["hosts"]
+
+        self.options = [
+            *self.vars["ansible_ssh_common_args"].split(),
+            *("-i", self.vars["ansible_ssh_private_key_file"]),
+        ]
+
+    def address(self, host: str) -> str:
+        """Say where to log in."""
+        return f"{self.vars['ansible_user']}@{self.hosts[host]['ansible_host']}"
+
+    def ssh(self, host: str, command: str, log: str) -> float:
+        """Run a command on a host as root."""
+        return run(["ssh", *self.options, self.address(host), f"sudo bash -c '{command}'"], log)
+
+    def send(self, host: str, source: Path, name: str) -> None:
+        """Copy a file into the home folder of the user that logs in."""
+        run(["scp", *self.options, str(source), f"{self.address(host)}:{name}"], "scp.log")
+
+    def inventory(self, name: str, control: str, workers: list[str]) -> Path:
+        """Write an inventory of its own: one control host, and workers."""
+        groups: dict[str, Any] = {group: {"hosts": {control: {}}} for group in CONTROL}
+        groups["workers"] = {"hosts": {worker: {} for worker in workers}}
+        path = LAB / name / "hosts.yml"
+        path.parent.mkdir(exist_ok=True)
+        variables = {**self.vars, "airflow_secrets_file": str((path.parent / "secrets.yml").resolve())}
+        hosts = {host: self.hosts[host] for host in {control, *workers}}
+        content = {"all": {"vars": variables, "hosts": hosts, "children": groups}}
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return path
+
+
+def play(inventory: Path, log: str) -> float:
+    """Run site.yml and return its seconds."""
+    return run(["ansible-playbook", "-i", str(inventory), "site.yml"], log)
+
+
+def changed(log: str) -> int:
+    """Count what a run changed."""
+    recap = (LAB / log).read_text(encoding="utf-8").rpartition("PLAY RECAP")[2]
+    return sum(int(number) for number in re.findall(r"changed=(\d+)", recap))
+
+
+def until(log: str, task: str) -> float:
+    """Seconds from the start of a run to the end of a task, by the timer callback's running total."""
+    lines = (LAB / log).read_text(encoding="utf-8").splitlines()
+    index = next(number for number, line in enumerate(lines) if line.startswith("TASK [") and task in line)
+    # The callback prints the total at each task's start: the one after ours says when ours ended.
+    clock = next(line for line in lines[index + 2 :] if re.search(r"\d:\d\d:\d\d\.\d{3} \*", line))
+    hours, minutes, seconds = re.findall(r"(\d+):(\d\d):(\d\d\.\d+)", clock)[-1]
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+def main() -> None:
+    """Measure and print."""
+    lab = Lab()
+    lab.send("hand", Path("benchmarks/by_hand.sh"), "by_hand.sh")
+    lab.send("hand", LOCKS / "3.3.2.txt", "airflow.txt")
+    lab.send("hand", LOCKS / "uv.txt", "uv.txt")
+    by_hand = lab.ssh("hand", "cd /home/deploy && bash by_hand.sh", "by_hand.log")
+    lab.ssh("hand", "systemctl poweroff || true", "poweroff.log")
+
+    single = lab.inventory("one", "single", ["single"])
+    whole = play(single, "single.log")
+    healthy = until("single.log", "Wait until the control plane is healthy")
+    again = play(single, "single-again.log")
+    lab.ssh("single", "systemctl poweroff || true", "poweroff.log")
+
+    four = play(lab.inventory("four", "control", ["node1", "node2", "node3"]), "four.log")
+    four_again = play(LAB / "four" / "hosts.yml", "four-again.log")
+    lab.inventory("four", "control", ["node1", "node2", "node3", "node4"])
+    play(LAB / "four" / "hosts.yml", "five.log")
+    ping = until("five.log", "Wait until every worker answers through the broker")
+
+    rows = [
+        ("one fresh host in all groups, until all healthy: by hand", by_hand, ""),
+        ("the same by site.yml", healthy, f"{healthy / by_hand:.2f} x by hand"),
+        (
+            "the same, to the end: a task has run on the worker",
+            whole,
+            f"{whole / by_hand:.2f} x by hand",
+        ),
+        ("second run on that host", again, f"changed={changed('single-again.log')}"),
+        ("4 fresh hosts, to the end of the run", four, ""),
+        ("second run on 4 hosts", four_again, f"changed={changed('four-again.log')}"),
+        ("a bare worker host added to those 4, until all workers answer a ping", ping, ""),
+    ]
+    print("| work | seconds | |\n|---|---|---|")
+    for name, seconds, note in rows:
+        print(f"| {name} | {seconds:.1f} | {note} |")
+
+
+if __name__ == "__main__":
+    main()
