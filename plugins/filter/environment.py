@@ -13,6 +13,14 @@ OPTION = re.compile(r"[a-z][a-z0-9_]*")
 QUOTED = re.compile(r'(["\\`$])')
 
 
+def kind(value: Any) -> str:
+    """Name the type of ``value`` in the words of YAML."""
+    for types, name in ((bool, "boolean"), ((int, float), "number"), (str, "string"), (Sequence, "list")):
+        if isinstance(value, types):
+            return name
+    return "null" if value is None else "mapping"
+
+
 def config_errors(config: Any) -> list[str]:
     """Say what is wrong with the shape of ``config``.
 
@@ -20,13 +28,13 @@ def config_errors(config: Any) -> list[str]:
     :returns: one sentence a fault; empty if there is none
     """
     if not isinstance(config, Mapping):
-        return [f"must be a mapping of sections, is a {type(config).__name__}"]
+        return [f"must be a mapping of sections, is a {kind(config)}"]
     errors = []
     for section, options in config.items():
         if not SECTION.fullmatch(str(section)):
             errors.append(f"section '{section}' is not a lower-case Airflow section name")
         elif not isinstance(options, Mapping):
-            errors.append(f"section '{section}' must be a mapping of options, is a {type(options).__name__}")
+            errors.append(f"section '{section}' must be a mapping of options, is a {kind(options)}")
         else:
             errors += [
                 f"option '{name}' in section '{section}' is not a lower-case Airflow option name"
