@@ -12,7 +12,7 @@ import testlib
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = testlib.PROJECT
 JOURNALS_SHOWN = 3
 shown = 0
 
@@ -40,6 +40,18 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def lab(pytestconfig: pytest.Config) -> testlib.Lab:
     return testlib.Lab(PROJECT / ".cache" / "lab" / scenario(pytestconfig))
+
+
+@pytest.fixture(scope="session")
+def airflow(lab: testlib.Lab) -> testlib.Airflow:
+    url = f"http://{lab.one('webservers').address}:8080"
+    return testlib.Airflow(url, "admin", lab.secrets["airflow_admin_password"])
+
+
+@pytest.fixture(scope="session")
+def flower(lab: testlib.Lab) -> testlib.Flower:
+    url = f"http://{lab.one('flower').address}:5555"
+    return testlib.Flower(url, "flower", lab.secrets["airflow_flower_password"])
 
 
 @pytest.hookimpl(wrapper=True)

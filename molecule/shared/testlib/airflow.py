@@ -1,0 +1,115 @@
+"""Airflow as its users see it: the REST API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from testlib.wait import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TIMEOUT = 20
+
+
+@dataclass(frozen=True)
+class TaskInstance:
+    task_id: str
+    map_index: int
+    state: str | None
+    try_number: int
+    hostname: str
+    queue: str
+    end: datetime | None
+
+    @classmethod
+    def of(cls, answer: dict[str, Any]) -> TaskInstance:
+        end = answer["end_date"]
+        return cls(
+            task_id=answer["task_id"],
+            map_index=answer["map_index"],
+            state=answer["state"],
+            try_number=answer["try_number"],
+            hostname=answer["hostname"] or "",
+            queue=answer["queue"],
+            end=datetime.fromisoformat(end) if end else None,
+        )
+
+    @property
+    def outcome(self) -> tuple[str | None, int]:
+        """Give state and number of tries: ("success", 1) is what all is about."""
+        return self.state, self.try_number
+
+
+class Run:
+    """One run of a DAG."""
+
+    def __init__(self, airflow: Airflow, dag_id: str, run_id: str) -> None:
+        self.airflow, self.dag_id, self.run_id = airflow, dag_id, run_id
+        self.path = f"dags/{dag_id}/dagRuns/{run_id}"
+
+    def tasks(self) -> list[TaskInstance]:
+        answer = self.airflow.call("GET", f"{self.path}/taskInstances")
+        return [TaskInstance.of(instance) for instance in answer["task_instances"]]
+
+    def task(self, task_id: str) -> TaskInstance:
+        return next(task for task in self.tasks() if task.task_id == task_id)
+
+    def wait_tasks(
+        self, what: str, done: Callable[[list[TaskInstance]], object], timeout: float = 60
+    ) -> list[TaskInstance]:
+        return wait_for(f"{what} in {self.dag_id}", self.tasks, done, timeout=timeout)
+
+    def wait(self, timeout: float = 120) -> list[TaskInstance]:
+        """Wait until the run has ended, well or not; give its tasks."""
+        wait_for(
+            f"the end of {self.dag_id}",
+            lambda: str(self.airflow.call("GET", self.path)["state"]),
+            lambda state: state in {"success", "failed"},
+            timeout=timeout,
+        )
+        return self.tasks()
+
+    def give_up(self) -> None:
+        self.airflow.call("PATCH", self.path, {"state": "failed"})
+
+    def log(self, task: TaskInstance) -> str:
+        path = f"{self.path}/taskInstances/{task.task_id}/logs/{task.try_number}?map_index={task.map_index}"
+        return "\n".join(str(line["event"]) for line in self.airflow.call("GET", path)["content"])
+
+
+class Airflow:
+    """The API server, logged in as a user."""
+
+    def __init__(self, url: str, username: str, password: str) -> None:
+        self.url = url
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {self.token(username, password)}"
+
+    def token(self, username: str, password: str) -> str:
+        body = {"username": username, "password": password}
+        answer = requests.post(f"{self.url}/auth/token", json=body, timeout=TIMEOUT)
+        answer.raise_for_status()
+        return str(answer.json()["access_token"])
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        headers = {"Accept": "application/json"}
+        answer = self._session.request(
+            method, f"{self.url}/api/v2/{path}", json=body, headers=headers, timeout=TIMEOUT
+        )
+        assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
+        return dict(answer.json())
+
+    def has_dag(self, dag_id: str) -> bool:
+        answer = self._session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=TIMEOUT)
+        return bool(answer.ok)
+
+    def trigger(self, dag_id: str) -> Run:
+        """Start a run, as soon as the DAG has been read."""
+        wait_for(f"the DAG {dag_id}", lambda: self.has_dag(dag_id), timeout=90)
+        answer = self.call("POST", f"dags/{dag_id}/dagRuns", {"logical_date": None})
+        return Run(self, dag_id, answer["dag_run_id"])
