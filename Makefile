@@ -7,10 +7,13 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Companies re-sign TLS: uv trusts what this machine trusts.
 export UV_SYSTEM_CERTS := true
 export MOLECULE_COMMAND_BORDERS := false
+# Ansible starts in a third of the time when its byte code is kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 ENGINE := scripts/engine.sh
 STAGE := python3 scripts/stage.py
-PYTHON_SOURCES := $(wildcard scripts molecule tests plugins benchmarks)
+PYTHON_SOURCES := $(wildcard scripts molecule tests plugins benchmarks roles/airflow/files/python)
+AIRFLOW_LOCK := $(lastword $(sort $(wildcard roles/airflow/files/locks/[0-9]*.txt)))
 
 .PHONY: help
 help: ## this list
@@ -79,9 +82,16 @@ format: venv ## rewrite the Python sources as the formatter has them
 docs: venv ## docs/variables.md, from the argument specs
 	@python scripts/variables_doc.py
 
-.PHONY: unit
-unit: venv ## the unit tests
+.cache/airflow-venv/.up-to-date: $(AIRFLOW_LOCK) requirements/controller.txt scripts/airflow-venv.sh | venv
+	@scripts/airflow-venv.sh $(AIRFLOW_LOCK)
+
+UNITS := unit-project unit-airflow
+.PHONY: unit $(UNITS)
+unit: $(UNITS) ## the unit tests
+unit-project: venv
 	@pytest --junit-xml=.cache/junit/unit.xml tests/unit
+unit-airflow: .cache/airflow-venv/.up-to-date
+	@.cache/airflow-venv/bin/python -m pytest --junit-xml=.cache/junit/$@.xml tests/unit_airflow
 
 MOLECULE_RUNS := $(SCENARIOS:%=molecule-%)
 .PHONY: molecule $(MOLECULE_RUNS)
@@ -99,3 +109,9 @@ lock-controller: ## requirements/controller.txt anew; UPGRADE=1 for newer versio
 .PHONY: lock-airflow
 lock-airflow: venv ## what hosts install Airflow from, anew
 	@scripts/lock-airflow
+
+.PHONY: benchmark-install
+benchmark-install: venv ## how long installations take, beside the same work by hand
+	@$(ENGINE) molecule create -s benchmark
+	@ANSIBLE_CALLBACKS_ENABLED=ansible.posix.profile_tasks $(ENGINE) python benchmarks/install.py
+	@$(ENGINE) molecule destroy -s benchmark

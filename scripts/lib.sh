@@ -31,3 +31,10 @@ need() {
     done
     [ "${#missing[@]}" -eq 0 ] || apt_install "${missing[@]}"
 }
+
+# uv does not read pip's settings: hand it the index they name.
+use_pip_index() {
+    local index="${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-${PIP_INDEX_URL:-}}}"
+    [ -n "$index" ] || index=$(.venv/bin/pip config get global.index-url 2>/dev/null || true)
+    [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
+}

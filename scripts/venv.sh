@@ -18,11 +18,7 @@ export UV_SYSTEM_CERTS=true PIP_DISABLE_PIP_VERSION_CHECK=1
 
 [ -x .venv/bin/python ] && .venv/bin/python -c 'import pip' 2>/dev/null || python3 -m venv --clear .venv
 
-# uv does not read pip's settings: hand it the index they name.
-if [ -z "${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-}}" ]; then
-    index="${PIP_INDEX_URL:-$(.venv/bin/pip config get global.index-url 2>/dev/null || true)}"
-    [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
-fi
+use_pip_index
 
 say "Installing the controller tools into .venv"
 uv_lock="$(mktemp)"

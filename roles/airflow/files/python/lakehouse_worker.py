@@ -1,0 +1,169 @@
+"""The worker's Celery configuration: Airflow's own, and with it what keeps a worker from standing still.
+
+Named by `[celery] celery_config_options` of the worker alone. What is mended here is mended in memory, and
+only where the code met is the code the mend was written for. docs/upstream.md has the findings.
+"""
+# Mending what others wrote means touching their private parts.
+# ruff: noqa: SLF001
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import inspect
+import io
+import logging
+import os
+import selectors
+from contextlib import suppress
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
+from celery.signals import import_modules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FunctionType
+
+CELERY_CONFIG = DEFAULT_CELERY_CONFIG
+
+log = logging.getLogger(__name__)
+
+# What Airflow imports for a task only once the task is there: the first two in each slot, the others in the
+# process of every single task, which is forked from the slot. None opens a connection or starts a thread.
+SHARED_IMPORTS = (
+    "airflow.sdk.execution_time.supervisor",
+    "airflow.sdk.execution_time.task_runner",
+    "airflow.dag_processing.dagbag",
+    "airflow.dag_processing.bundles.local",
+    "airflow.sdk.definitions.decorators",
+    "airflow.sdk.definitions.connection",
+    "airflow.sdk.definitions.asset.metadata",
+    "airflow.providers.standard.decorators.python",
+    # Looked up when the API's host name is first encoded.
+    "encodings.idna",
+)
+
+
+class UnexpectedCodeError(Exception):
+    pass
+
+
+def digest(function: FunctionType) -> str:
+    # Of the code object: of the function, inspect would follow a wrapper to what it wraps.
+    return hashlib.sha256(inspect.getsource(function.__code__).encode()).hexdigest()[:16]
+
+
+def expect(package: str, wanted: str, functions: dict[FunctionType, str]) -> None:
+    """Fail unless version and source of the functions are those a mend was written for."""
+    if (found := version(package)) != wanted:
+        raise UnexpectedCodeError(f"it is for {package} {wanted}, this is {found}")
+    for function, known in functions.items():
+        if (met := digest(function)) != known:
+            raise UnexpectedCodeError(f"{function.__qualname__} of {package} {wanted} is unknown ({met})")
+
+
+def wake_on_exit() -> None:
+    """Let the supervisor's wait end when its task's process does.
+
+    It waits for the task's sockets, looks whether the process is gone too and, where that takes a moment
+    longer, waits a whole min_heartbeat_interval for sockets that are no more. A pidfd beside them wakes it
+    at the exit itself: no polling, however long a process outlives its sockets, and heartbeats as before.
+    """
+    from airflow.sdk.execution_time.supervisor import WatchedSubprocess  # noqa: PLC0415 - only workers need it
+
+    expect(
+        "apache-airflow-task-sdk",
+        "1.3.2",
+        {
+            WatchedSubprocess._register_pipe_readers: "9b3d202845e34a9c",
+            WatchedSubprocess._on_socket_closed: "ded36396cf737009",
+            WatchedSubprocess._service_subprocess: "42a762c7c8aa4ea5",
+            WatchedSubprocess._check_subprocess_exit: "dc039d1f36e9b6cd",
+        },
+    )
+    # Old kernels and some sandboxes refuse; better known now than in the middle of a task.
+    os.close(os.pidfd_open(os.getpid()))
+    original = WatchedSubprocess._register_pipe_readers
+
+    @functools.wraps(original)
+    def register_pipe_readers(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        # Out of descriptors: this task is waited for as before.
+        with suppress(OSError):
+            # A file object closes itself when the selector, which keeps the only reference, lets go of it.
+            exited = io.FileIO(os.pidfd_open(self.pid))
+            self.selector.register(exited, selectors.EVENT_READ, (lambda _: False, self._on_socket_closed))
+
+    WatchedSubprocess._register_pipe_readers = register_pipe_readers
+
+
+def remember_busy_slots() -> None:
+    """Let the pool know after a reconnect which slots run a task.
+
+    Otherwise it hands the next task to a busy slot, where it waits for the running one while others are free.
+    Celery 5.7.0 has this (https://github.com/celery/celery/pull/10346), but Airflow 3.3.2 does not run on it.
+    """
+    from celery.concurrency.asynpool import AsynPool  # noqa: PLC0415 - only workers need it
+
+    expect("celery", "5.6.3", {AsynPool.flush: "7315a8aaaf155e0c"})
+    original = AsynPool.flush
+
+    @functools.wraps(original)
+    def flush(self: Any) -> None:
+        running = [
+            (number, job, slot)
+            for number, job in self._cache.items()
+            if job._accepted
+            and (slot := job._write_to or job._scheduled_for)
+            and slot.inqW_fd in self._busy_workers
+        ]
+        original(self)
+        # Descriptors are reused: a slot counts only while it is the very process that has the job, and lives.
+        self._busy_workers.update(
+            slot.inqW_fd
+            for number, job, slot in running
+            if number in self._cache and slot is (job._write_to or job._scheduled_for) and slot._is_alive()
+        )
+
+    AsynPool.flush = flush
+
+
+def load_once() -> None:
+    """Load before the pool forks what every slot and every task would load for itself."""
+    missing = []
+    for name in SHARED_IMPORTS:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            missing.append(str(error))
+    if missing:
+        raise UnexpectedCodeError("; ".join(missing))
+    # The trusted certificates: 80 ms and 4 MB in each slot. Client reads them once a process, and connects to
+    # nothing before it is asked something.
+    importlib.import_module("airflow.sdk.api.client").Client(base_url="http://localhost", token="").close()
+    # A first result makes SQLAlchemy map its table and, through a hook of Airflow's, all models: 5 MB.
+    importlib.import_module("celery.backends.database.models").Task("")
+
+
+MENDS: dict[str, Callable[[], None]] = {
+    "Waking at a task's exit": wake_on_exit,
+    "Remembering busy slots over a reconnect": remember_busy_slots,
+    "Loading once for all slots": load_once,
+}
+
+
+def prepare_worker(**_: Any) -> None:
+    for name, mend in MENDS.items():
+        try:
+            mend()
+        except Exception as error:  # noqa: BLE001 - better a slow worker than none
+            log.warning("%s: left out, %s", name, error)
+        else:
+            log.info("%s: in place", name)
+
+
+# Sent by a worker alone, after its helpers have forked and before its slots do: no other command pays.
+import_modules.connect(prepare_worker)
