@@ -14,7 +14,7 @@ def test_a_stopped_worker_ends_its_tasks_first(lab: Lab, airflow: Airflow, flowe
     """Stop a worker during a Bash and a Python task: both succeed there on try 1, and only then it has ended.
 
     The mechanism is the unit's KillMode=mixed. With systemd's default, control-group, the tasks get the
-    signal too: Airflow's supervisor passes it on, and the tasks fail.
+    signal too, and this test fails: the Bash task does not survive it.
     """
     (worker,) = lab.workers("default")
     run = airflow.trigger("lab_stop")
