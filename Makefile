@@ -112,6 +112,7 @@ lock-airflow: venv ## what hosts install Airflow from, anew
 
 .PHONY: benchmark-install
 benchmark-install: venv ## how long installations take, beside the same work by hand
+	@$(ENGINE) molecule destroy -s benchmark
 	@$(ENGINE) molecule create -s benchmark
 	@ANSIBLE_CALLBACKS_ENABLED=ansible.posix.profile_tasks $(ENGINE) python benchmarks/install.py
 	@$(ENGINE) molecule destroy -s benchmark
