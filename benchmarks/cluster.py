@@ -1,0 +1,182 @@
+"""The cluster the benchmarks measure: its switches and its meters."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from typing import Any
+
+from testlib import PROJECT, Airflow, Broker, Host, Lab, play, wait_for
+
+FOLDER = PROJECT / ".cache" / "lab" / "throughput"
+COMPONENTS = {
+    "airflow-scheduler": "scheduler",
+    "airflow-api-server": "API server",
+    "postgresql": "PostgreSQL",
+    "valkey-server": "Valkey",
+    "airflow-worker": "worker",
+    "airflow-flower": "Flower",
+    "airflow-dag-processor": "DAG processor",
+    "airflow-triggerer": "triggerer",
+}
+OTHER = "other services"
+# CPU seconds and memory (PSS, MB) of each service of a host, "" for all together. A control group also counts
+# the processes it has had, and with cgroup v1 its CPU time stands in a tree beside the others.
+METER = """
+import json, pathlib, sys
+root = pathlib.Path("/sys/fs/cgroup")
+if not (root / "system.slice").is_dir():
+    root /= "unified"
+def cpu(folder):
+    return int((folder / "cpu.stat").read_text().split()[1]) / 1e6
+def pss(folder):
+    total = 0
+    for pid in (folder / "cgroup.procs").read_text().split():
+        try:
+            rollup = pathlib.Path("/proc", pid, "smaps_rollup").read_text()
+        except OSError:
+            continue
+        total += next((int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")), 0)
+    return total / 1024
+meter = cpu if sys.argv[1] == "cpu" else pss
+slice = root / "system.slice"
+units = {folder.name: meter(folder) for folder in slice.rglob("*.service")}
+units[""] = cpu(slice) if meter is cpu else sum(units.values())
+print(json.dumps(units))
+"""
+
+# Seconds a run took and, as median and 95th percentile, what its tasks waited for.
+TIMES = """
+    SELECT json_build_object(
+        'tasks', count(*),
+        'bad', count(*) FILTER (WHERE state <> 'success' OR try_number <> 1),
+        'seconds', extract(epoch FROM max(end_date) - (SELECT queued_at FROM dag_run WHERE {where})),
+        'queued', percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY queued),
+        'between', percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY between_tasks),
+        'ran', percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY ran))
+    FROM (SELECT state, try_number, end_date,
+            extract(epoch FROM start_date - queued_dttm) AS queued,
+            extract(epoch FROM start_date - lag(end_date) OVER (ORDER BY start_date)) AS between_tasks,
+            extract(epoch FROM end_date - start_date) AS ran
+          FROM task_instance WHERE {where}) AS ti
+"""
+
+Amounts = Counter[str]
+
+
+def component(unit: str) -> str:
+    return COMPONENTS.get(unit.removesuffix(".service").partition("@")[0], OTHER)
+
+
+def load() -> float:
+    """Give the machine's load average: what else it was doing."""
+    return os.getloadavg()[0]
+
+
+class Cluster:
+    def __init__(self) -> None:
+        self.lab = Lab(FOLDER)
+        self.control = self.lab.one("schedulers")
+
+    def install(self) -> None:
+        """Bring the hosts to what the sources say, with the DAGs of the benchmarks."""
+        dags = PROJECT / "benchmarks" / "dags"
+        play(self.lab.inventory, f"--extra-vars=airflow_dags_source={dags}").assert_passed()
+
+    def connect(self) -> None:
+        url = f"http://{self.control.address}:8080"
+        self.airflow = Airflow(url, "admin", self.lab.secrets["airflow_admin_password"])
+
+    def broker(self) -> Broker:
+        password = self.lab.secrets["airflow_broker_password"]
+        return Broker(self.control.address, "airflow", password)
+
+    # Switches
+
+    def configure(self, host: Host, unit: str, drop_in: str, options: dict[str, str] | None = None) -> None:
+        """Give a unit other settings until reset() or the next boot; they count from its next start."""
+        folder, env = f"/run/systemd/system/{unit}.service.d", f"/run/benchmark-{unit}.env"
+        lines = "".join(f'{name}="{value}"\n' for name, value in (options or {}).items())
+        host.check_output(
+            f"mkdir -p {folder} && printf %%s %s >{env} && printf %%s %s >{folder}/benchmark.conf"
+            " && systemctl daemon-reload",
+            lines,
+            f"[Service]\nEnvironmentFile={env}\n{drop_in}",
+        )
+
+    def schedule(self, executor: str, options: dict[str, str] | None = None) -> None:
+        """Have the scheduler use an executor."""
+        self.configure(
+            self.control, "airflow-scheduler", "", {"AIRFLOW__CORE__EXECUTOR": executor, **(options or {})}
+        )
+        self.control.check_output("systemctl restart airflow-scheduler")
+
+    def run_workers(self, names: list[str], concurrency: int) -> None:
+        """Run the workers of these hosts, with as many slots each, and no others."""
+        for host in self.lab.hosts("workers"):
+            if host.name not in names:
+                host.check_output("systemctl stop airflow-worker")
+                continue
+            start = host.check_output("sed -n s/^ExecStart=//p /etc/systemd/system/airflow-worker.service")
+            words = start.split()
+            words[words.index("--concurrency") + 1] = str(concurrency)
+            self.configure(host, "airflow-worker", f"ExecStart=\nExecStart={' '.join(words)}\n")
+            host.check_output("systemctl restart airflow-worker")
+        self.wait_workers(names)
+
+    def wait_workers(self, names: list[str]) -> None:
+        ping = f"/opt/airflow/lakehouse/bin/ping-workers 5 {' '.join(names)}"
+        if names:
+            wait_for(f"answers of {names}", lambda: self.control.run(ping).rc == 0, timeout=180)
+
+    def reset(self) -> None:
+        """Give every host its own settings back."""
+        for host in self.lab.hosts():
+            host.check_output(
+                "rm -rf /run/benchmark-* /run/systemd/system/airflow-*.d && systemctl daemon-reload"
+                " && systemctl restart airflow.target"
+            )
+
+    # Meters
+
+    def read(self, meter: str, hosts: list[Host]) -> Amounts:
+        """Add up "cpu" or "pss" over hosts, by component."""
+        amounts: Amounts = Counter()
+        for host in hosts:
+            units = json.loads(host.check_output("python3 -c %s %s", METER, meter))
+            whole = units.pop("")
+            for unit, amount in units.items():
+                amounts[component(unit)] += amount
+            amounts[OTHER] += whole - sum(units.values())
+        return amounts
+
+    def sql(self, query: str) -> str:
+        return "".join(self.control.sql("airflow", query))
+
+    def wait_sql(self, condition: str) -> None:
+        """Wait for a condition inside the database: asking from outside costs what is to be measured."""
+        self.sql(f"DO $$ BEGIN WHILE NOT ({condition}) LOOP PERFORM pg_sleep(0.5); END LOOP; END $$")
+
+    def run(self, dag: str, watched: list[Host]) -> dict[str, Any]:
+        """Run a DAG and give what it took: times from the database, CPU and memory by component."""
+        before = self.read("cpu", watched)
+        run_id = self.airflow.trigger(dag).run_id
+        where = f"dag_id = '{dag}' AND run_id = '{run_id}'"
+        self.wait_sql(
+            f"(SELECT avg((state IS NOT NULL AND state IN ('success', 'failed'))::int) > 0.5"  # noqa: S608
+            f" FROM task_instance WHERE {where})"
+        )
+        memory = self.read("pss", watched)
+        self.wait_sql(f"(SELECT state IN ('success', 'failed') FROM dag_run WHERE {where})")  # noqa: S608
+        spent = self.read("cpu", watched)
+        spent.subtract(before)
+        times = json.loads(self.sql(TIMES.format(where=where)))
+        assert times["bad"] == 0, f"{times['bad']} tasks of {dag} {run_id} did not succeed at once"
+        return {
+            **times,
+            "rate": times["tasks"] / times["seconds"],
+            "cpu": {name: seconds / times["tasks"] for name, seconds in spent.items()},
+            "memory": dict(memory),
+            "load": load(),
+        }

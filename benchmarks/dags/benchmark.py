@@ -1,0 +1,21 @@
+"""Tasks that do nothing: what is left is what the cluster spends on them."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, task
+from airflow.sdk.bases.operator import chain
+
+given = {"is_paused_upon_creation": False, "tags": ["benchmark"]}
+
+
+@task
+def nothing(number: int) -> None: ...
+
+
+for size in (10, 50, 200, 1000):
+    with DAG(f"wide_{size}", max_active_tasks=size, schedule=None, **given):
+        nothing.expand(number=list(range(size)))
+
+for size in (5, 20):
+    with DAG(f"chain_{size}", schedule=None, **given):
+        chain(*(nothing.override(task_id=f"link_{number}")(number) for number in range(size)))

@@ -1,0 +1,205 @@
+"""Measure how fast tasks go and what one costs: LocalExecutor beside Celery, then one to three worker hosts.
+
+Run with ``make benchmark-throughput``; ``ARGS="executors --dags wide_50"`` for a part of it. A DAG named
+again runs again: the median run counts, of two the faster. Prints Markdown, and keeps the figures beside the
+lab's inventory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chart import Bar, chart
+from cluster import COMPONENTS, FOLDER, OTHER, Cluster, load
+
+FIGURES = FOLDER / "throughput.json"
+# What every task passes through, whichever host it runs on.
+CONTROL_PLANE = ("scheduler", "API server", "PostgreSQL", "Valkey")
+
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Where tasks run: in the scheduler (no slots given), or in the workers of some hosts."""
+
+    slots: int | None
+    hosts: tuple[str, ...] = ("control",)
+
+    @property
+    def name(self) -> str:
+        return "LocalExecutor" if self.slots is None else f"Celery, {self.slots} slots"
+
+    def apply(self, cluster: Cluster) -> None:
+        cluster.run_workers([] if self.slots is None else list(self.hosts), self.slots or 0)
+        cluster.schedule("LocalExecutor" if self.slots is None else "CeleryExecutor")
+
+
+def measure(cluster: Cluster, setup: Setup, dags: list[str], warm_up: str) -> list[Figures]:
+    """Run the DAGs after a warm-up that gives every slot something to do."""
+    setup.apply(cluster)
+    cluster.run(warm_up, [])
+    runs = []
+    for dag in dags:
+        print(
+            f"{setup.name}, {len(setup.hosts)} hosts, {dag}: load {load():.1f}",
+            file=sys.stderr,
+            end="",
+            flush=True,
+        )
+        figures = cluster.run(dag, [cluster.control])
+        runs.append({"dag": dag, "setup": setup.name, "hosts": len(setup.hosts), **figures})
+        print(f", {figures['seconds']:.1f} s", file=sys.stderr)
+    return runs
+
+
+def pick(runs: list[Figures], **wanted: Any) -> Figures:
+    """Give the run with the median time of those that fit."""
+    found = [run for run in runs if all(run[key] == value for key, value in wanted.items())]
+    return sorted(found, key=lambda run: run["seconds"])[(len(found) - 1) // 2]
+
+
+def control_plane(run: Figures) -> float:
+    return sum(float(run["cpu"][name]) for name in CONTROL_PLANE)
+
+
+def unique(runs: list[Figures], key: str) -> list[Any]:
+    return list(dict.fromkeys(run[key] for run in runs))
+
+
+def table(*rows: list[str]) -> str:
+    head, *body = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([head, "|---" * len(rows[0]) + "|", *body]) + "\n"
+
+
+def seconds(pair: list[float]) -> str:
+    return f"{pair[0]:.2f} / {pair[1]:.2f}"
+
+
+def speeds(runs: list[Figures]) -> str:
+    """Times of every DAG on every set-up."""
+    rows = [
+        ["tasks", "set-up", "s", "tasks/s", "speed", "queued to started, s", "end to next start, s", "load"]
+    ]
+    for dag in unique(runs, "dag"):
+        shape, _, size = dag.partition("_")
+        base = pick(runs, dag=dag, setup=runs[0]["setup"])
+        for setup in unique(runs, "setup"):
+            run = pick(runs, dag=dag, setup=setup)
+            rows.append(
+                [
+                    f"{size} {'in a row' if shape == 'chain' else 'at once'}",
+                    setup,
+                    f"{run['seconds']:.1f}",
+                    f"{run['rate']:.2f}",
+                    f"{base['seconds'] / run['seconds']:.2f} x",
+                    seconds(run["queued"]),
+                    seconds(run["between"]) if shape == "chain" else "",
+                    f"{run['load']:.1f}",
+                ]
+            )
+    return table(*rows)
+
+
+def costs(runs: list[Figures], what: str, digits: int) -> str:
+    """CPU or memory by component, a column a set-up."""
+    rows = [["", *(run["setup"] for run in runs)]]
+    rows += [
+        [name, *(f"{run[what].get(name, 0.0):.{digits}f}" for run in runs)]
+        for name in [*COMPONENTS.values(), OTHER]
+    ]
+    rows.append(["all", *(f"{sum(run[what].values()):.{digits}f}" for run in runs)])
+    return table(*rows)
+
+
+def growth(runs: list[Figures]) -> str:
+    """What a task costs the control host with more worker hosts."""
+    rows = [["worker hosts", "tasks/s", *CONTROL_PLANE, "together, CPU s a task", "of one host's", "load"]]
+    base = control_plane(pick(runs, hosts=runs[0]["hosts"]))
+    for hosts in unique(runs, "hosts"):
+        run = pick(runs, hosts=hosts)
+        rows.append(
+            [
+                str(hosts),
+                f"{run['rate']:.2f}",
+                *(f"{run['cpu'][name]:.4f}" for name in CONTROL_PLANE),
+                f"{control_plane(run):.4f}",
+                f"{control_plane(run) / base:.2f} x",
+                f"{run['load']:.1f}",
+            ]
+        )
+    return table(*rows)
+
+
+def biggest(runs: list[Figures]) -> list[Figures]:
+    """Give one run a set-up: of the widest DAG."""
+    dag = max((run for run in runs if run["dag"].startswith("wide_")), key=lambda run: run["tasks"])["dag"]
+    return [pick(runs, dag=dag, setup=setup) for setup in unique(runs, "setup")]
+
+
+def report(figures: dict[str, list[Figures]]) -> None:
+    if runs := figures.get("executors"):
+        chosen = biggest(runs)
+        print(speeds(runs))
+        print(f"CPU seconds a task, {chosen[0]['tasks']} at once:\n\n{costs(chosen, 'cpu', 4)}")
+        print(f"Memory (PSS) halfway through, MB:\n\n{costs(chosen, 'memory', 0)}")
+    if runs := figures.get("hosts"):
+        print(f"{runs[0]['tasks']} at once, {runs[0]['setup']} a host:\n\n{growth(runs)}")
+
+
+def draw(runs: list[Figures]) -> str:
+    """Draw the widest DAG's runs."""
+    chosen = biggest(runs)
+    fast = [Bar(run["setup"], {"tasks/s": run["rate"]}) for run in chosen]
+    parts = [*CONTROL_PLANE, "worker"]
+    dear = [Bar(run["setup"], {name: run["cpu"].get(name, 0.0) for name in parts}) for run in chosen]
+    return chart({f"Tasks a second, {chosen[0]['tasks']} at once": fast, "CPU seconds a task": dear})
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument(
+        "parts", nargs="*", default=["executors", "hosts"], help="executors, hosts, or report"
+    )
+    parser.add_argument("--slots", nargs="*", type=int, default=[2, 4, 16])
+    parser.add_argument("--dags", nargs="+", default=["wide_200", "chain_20", "chain_20", "wide_1000"])
+    parser.add_argument("--hosts", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--host-dags", nargs="+", default=["wide_200", "wide_200"])
+    parser.add_argument("--warm-up", default="wide_50")
+    parser.add_argument("--as-is", action="store_true", help="do not run site.yml first")
+    parser.add_argument("--plot", type=Path, help="where to draw the executors' figures")
+    options = parser.parse_args()
+
+    figures = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
+    setups = {
+        "executors": [Setup(None), *map(Setup, options.slots)],
+        "hosts": [Setup(2, tuple(f"node{n + 1}" for n in range(count))) for count in options.hosts],
+    }
+    dags = {"executors": options.dags, "hosts": options.host_dags}
+    parts = [part for part in setups if part in options.parts]
+    if parts:
+        cluster = Cluster()
+        if not options.as_is:
+            cluster.install()
+        cluster.connect()
+        try:
+            for part in parts:
+                figures[part] = []
+                for setup in setups[part]:
+                    figures[part] += measure(cluster, setup, dags[part], options.warm_up)
+                    FIGURES.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+        finally:
+            cluster.reset()
+    report(figures)
+    if options.plot:
+        options.plot.write_text(draw(figures["executors"]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
