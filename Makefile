@@ -116,3 +116,17 @@ benchmark-install: venv ## how long installations take, beside the same work by 
 	@$(ENGINE) molecule create -s benchmark
 	@ANSIBLE_CALLBACKS_ENABLED=ansible.posix.profile_tasks $(ENGINE) python benchmarks/install.py
 	@$(ENGINE) molecule destroy -s benchmark
+
+# ARGS="--help" says what can be chosen. They use the hosts that are there, with --as-is as they are.
+BENCHMARKS := benchmark-throughput benchmark-scaling benchmark-settings
+.PHONY: $(BENCHMARKS)
+benchmark-throughput: ## how fast tasks go and what one costs, LocalExecutor beside Celery
+benchmark-scaling: ## what idle workers and waiting tasks cost
+benchmark-settings: ## which settings move the figures
+$(BENCHMARKS): benchmark-%: venv
+	@$(ENGINE) molecule create -s throughput
+	@PYTHONPATH=molecule/shared $(ENGINE) python benchmarks/$*.py $(ARGS)
+
+.PHONY: benchmark-clean
+benchmark-clean: venv ## remove the hosts of the benchmarks
+	@for scenario in benchmark throughput; do $(ENGINE) molecule destroy -s $$scenario || exit 1; done

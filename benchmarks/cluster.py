@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
+import requests
 from testlib import PROJECT, Airflow, Broker, Host, Lab, play, wait_for
 
 FOLDER = PROJECT / ".cache" / "lab" / "throughput"
@@ -21,8 +23,8 @@ COMPONENTS = {
     "airflow-triggerer": "triggerer",
 }
 OTHER = "other services"
-# CPU seconds and memory (PSS, MB) of each service of a host, "" for all together. A control group also counts
-# the processes it has had, and with cgroup v1 its CPU time stands in a tree beside the others.
+# CPU seconds or memory (PSS, MB) of each service of a host, "" for all together. A control group also counts
+# the processes it has had. Where the machine has cgroup v1, version 2 stands beside it. SSH is who measures.
 METER = """
 import json, pathlib, sys
 root = pathlib.Path("/sys/fs/cgroup")
@@ -43,6 +45,7 @@ meter = cpu if sys.argv[1] == "cpu" else pss
 slice = root / "system.slice"
 units = {folder.name: meter(folder) for folder in slice.rglob("*.service")}
 units[""] = cpu(slice) if meter is cpu else sum(units.values())
+units[""] -= units.pop("ssh.service", 0)
 print(json.dumps(units))
 """
 
@@ -66,7 +69,7 @@ Amounts = Counter[str]
 
 
 def component(unit: str) -> str:
-    return COMPONENTS.get(unit.removesuffix(".service").partition("@")[0], OTHER)
+    return COMPONENTS.get(unit.removesuffix(".service").partition("@")[0].removesuffix("-copy"), OTHER)
 
 
 def load() -> float:
@@ -130,11 +133,39 @@ class Cluster:
         if names:
             wait_for(f"answers of {names}", lambda: self.control.run(ping).rc == 0, timeout=180)
 
+    def tune_database(self, settings: dict[str, str]) -> None:
+        """Give PostgreSQL other settings, or its own back."""
+        for statement in ["RESET ALL", *(f"SET {name} = '{value}'" for name, value in settings.items())]:
+            self.control.sql("postgres", f"ALTER SYSTEM {statement}")
+        self.control.check_output("systemctl restart 'postgresql@*'")
+
+    def start_copies(self, host: Host, numbers: list[int]) -> list[str]:
+        """Start more workers on a host, each with a name of its own, and give their names."""
+        host.check_output(
+            "sed -e '/^ExecStart=/s|$| --celery-hostname copy%%i --pid /var/lib/airflow/copy%%i.pid|'"
+            " -e '/^EnvironmentFile=/iEnvironment=AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT=2%%i'"
+            " /etc/systemd/system/airflow-worker.service >/run/systemd/system/airflow-worker-copy@.service"
+            " && systemctl daemon-reload && systemctl start %s",
+            *(f"airflow-worker-copy@{number}" for number in numbers),
+        )
+        return [f"copy{number}" for number in numbers]
+
+    def wait_api(self) -> None:
+        url = f"{self.airflow.url}/api/v2/version"
+
+        def answers() -> bool:
+            with suppress(requests.RequestException):
+                return requests.get(url, timeout=5).ok
+            return False
+
+        wait_for("the API server", answers, timeout=120)
+
     def reset(self) -> None:
         """Give every host its own settings back."""
         for host in self.lab.hosts():
             host.check_output(
-                "rm -rf /run/benchmark-* /run/systemd/system/airflow-*.d && systemctl daemon-reload"
+                "systemctl stop 'airflow-worker-copy@*'"
+                " && rm -rf /run/benchmark-* /run/systemd/system/airflow-* && systemctl daemon-reload"
                 " && systemctl restart airflow.target"
             )
 
@@ -156,7 +187,8 @@ class Cluster:
 
     def wait_sql(self, condition: str) -> None:
         """Wait for a condition inside the database: asking from outside costs what is to be measured."""
-        self.sql(f"DO $$ BEGIN WHILE NOT ({condition}) LOOP PERFORM pg_sleep(0.5); END LOOP; END $$")
+        loop = f"BEGIN WHILE NOT ({condition}) LOOP PERFORM pg_sleep(0.5); END LOOP; END"
+        self.sql(f"SET statement_timeout = '20min'; DO $$ {loop} $$")
 
     def run(self, dag: str, watched: list[Host]) -> dict[str, Any]:
         """Run a DAG and give what it took: times from the database, CPU and memory by component."""

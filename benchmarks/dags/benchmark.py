@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from airflow.sdk import DAG, task
 from airflow.sdk.bases.operator import chain
 
@@ -12,7 +14,15 @@ given = {"is_paused_upon_creation": False, "tags": ["benchmark"]}
 def nothing(number: int) -> None: ...
 
 
-for size in (10, 50, 200, 1000):
+@task
+def wait(number: int) -> None:  # noqa: ARG001 - one task each
+    time.sleep(60)
+
+
+with DAG("hold_32", max_active_tasks=32, schedule=None, **given):
+    wait.expand(number=list(range(32)))
+
+for size in (50, 200, 1000):
     with DAG(f"wide_{size}", max_active_tasks=size, schedule=None, **given):
         nothing.expand(number=list(range(size)))
 

@@ -1,0 +1,195 @@
+"""Measure what workers cost that do nothing, and tasks that only last.
+
+Run with ``make benchmark-scaling``. The first worker is a host's own, the others are copies of it on the same
+few hosts. Prints Markdown, and keeps the figures beside the lab's inventory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+from typing import Any
+
+from cluster import FOLDER, OTHER, Cluster, load
+from testlib import Host
+from throughput import CONTROL_PLANE, table
+
+FIGURES = FOLDER / "scaling.json"
+NODES = ("node1", "node2", "node3")
+CONNECTIONS = """
+    SELECT json_build_object(
+        'workers', count(*) FILTER (WHERE host(client_addr) IN ({nodes})),
+        'control', count(*) FILTER (WHERE host(client_addr) NOT IN ({nodes})))
+    FROM pg_stat_activity WHERE usename LIKE 'airflow%'
+"""
+
+Figures = dict[str, Any]
+
+
+class Window:
+    """A stretch of time in which nothing starts: who used how much of a core, what the broker was asked."""
+
+    def __init__(self, cluster: Cluster, seconds: float) -> None:
+        nodes = [cluster.lab.host(name) for name in NODES]
+        broker = cluster.broker()
+
+        def read() -> tuple[float, Figures]:
+            asked = broker.ask("INFO", "commandstats")
+            calls = {name: float(count) for name, count in re.findall(r"cmdstat_(\S+?):calls=(\d+)", asked)}
+            return time.monotonic(), {
+                "control": cluster.read("cpu", [cluster.control]),
+                "nodes": cluster.read("cpu", nodes),
+                "broker": calls,
+            }
+
+        started, before = read()
+        time.sleep(seconds)
+        ended, after = read()
+        self.figures: Figures = {
+            what: {
+                name: (amount - before[what].get(name, 0)) / (ended - started)
+                for name, amount in amounts.items()
+            }
+            for what, amounts in after.items()
+        }
+        self.figures["memory"] = cluster.read("pss", nodes)["worker"]
+        self.figures["load"] = load()
+
+
+def start(cluster: Cluster, running: int, wanted: int) -> None:
+    """Start workers until so many run: one of a host's own, then copies in turn on all hosts."""
+    names = []
+    if running == 0 < wanted:
+        cluster.run_workers([NODES[0]], 2)
+    for node, host in enumerate(map(cluster.lab.host, NODES)):
+        numbers = [n for n in range(max(running, 1), wanted) if n % len(NODES) == node]
+        # Numbers of four digits: they also make the ports on which the copies show their logs.
+        names += start_copies(cluster, host, [1000 + n for n in numbers])
+    cluster.wait_workers(names)
+
+
+def start_copies(cluster: Cluster, host: Host, numbers: list[int]) -> list[str]:
+    return cluster.start_copies(host, numbers) if numbers else []
+
+
+def percent(cores: float) -> str:
+    return f"{100 * cores:.2f}"
+
+
+def idle(runs: list[Figures]) -> str:
+    """What each worker adds to a cluster without any."""
+    rows = [
+        [
+            "idle workers",
+            "each: worker, % of a core",
+            "its host's other services, % of a core",
+            "broker commands/s",
+            "database connections, fresh",
+            "after tasks",
+            "memory (PSS), MB",
+            "all: Valkey, % of a core",
+            "Flower",
+            "load",
+        ]
+    ]
+    base = runs[0]
+    for run in runs[1:]:
+        count = run["workers"]
+        hosts = min(count, len(NODES))
+
+        rows.append(
+            [
+                str(count),
+                percent(run["nodes"]["worker"] / count),
+                percent(run["nodes"][OTHER] / hosts),
+                f"{(sum(run['broker'].values()) - sum(base['broker'].values())) / count:.2f}",
+                f"{run['fresh']['workers'] / count:.1f}",
+                f"{run['used']['workers'] / count:.1f}",
+                f"{run['memory'] / count:.0f}",
+                percent(run["control"]["Valkey"]),
+                percent(run["control"]["Flower"]),
+                f"{run['load']:.1f}",
+            ]
+        )
+    return table(*rows)
+
+
+def control(runs: list[Figures]) -> str:
+    """What the control host's services use of a core with nothing to do."""
+    names = list(runs[0]["control"])
+    rows = [["% of a core", *(f"{run['workers']} workers" for run in runs)]]
+    rows += [[name, *(percent(run["control"].get(name, 0)) for run in runs)] for name in names]
+    rows.append(["all", *(percent(sum(run["control"].values())) for run in runs)])
+    rows.append(["its database connections", *(str(run["used"]["control"]) for run in runs)])
+    return table(*rows)
+
+
+def held(run: Figures, base: Figures) -> str:
+    """What a task costs that runs and does nothing."""
+
+    def each(figures: Figures, names: tuple[str, ...]) -> list[str]:
+        return [f"{100 * figures[name] / run['tasks']:.3f}" for name in names]
+
+    more = {name: run["control"][name] - base["control"][name] for name in CONTROL_PLANE}
+    return table(
+        ["a running task, % of a core", *CONTROL_PLANE, "worker"],
+        [f"of {run['tasks']}", *each(more, CONTROL_PLANE), *each(run["nodes"], ("worker",))],
+    )
+
+
+def report(figures: dict[str, Any]) -> None:
+    runs = figures["idle"]
+    print(f"{idle(runs)}\nThe control host:\n\n{control(runs)}")
+    if run := figures.get("held"):
+        print(held(run, runs[-1]))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--workers", nargs="+", type=int, default=[1, 5, 10, 20])
+    parser.add_argument("--seconds", type=float, default=30, help="how long to watch each")
+    parser.add_argument("--no-tasks", action="store_true", help="leave out the tasks that last")
+    parser.add_argument("--as-is", action="store_true", help="do not run site.yml first")
+    options = parser.parse_args()
+
+    cluster = Cluster()
+    if not options.as_is:
+        cluster.install()
+    cluster.connect()
+    nodes = ", ".join(f"'{cluster.lab.host(name).address}'" for name in NODES)
+    connections = CONNECTIONS.format(nodes=nodes)
+    figures: dict[str, Any] = {"idle": []}
+    running = 0
+    try:
+        cluster.run_workers([], 0)
+        for count in [0, *options.workers]:
+            start(cluster, running, count)
+            running = count
+            fresh = json.loads(cluster.sql(connections))
+            if count:
+                cluster.run("wide_50", [])
+                time.sleep(5)
+            window = Window(cluster, options.seconds).figures
+            used = json.loads(cluster.sql(connections))
+            figures["idle"].append({"workers": count, "fresh": fresh, "used": used, **window})
+            FIGURES.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+            print(f"{count} workers: load {window['load']:.1f}", file=sys.stderr)
+        if not options.no_tasks:
+            run = cluster.airflow.trigger("hold_32")
+            tasks = min(32, 2 * running)
+            where = f"dag_id = 'hold_32' AND run_id = '{run.run_id}' AND state = 'running'"
+            cluster.wait_sql(f"(SELECT count(*) >= {tasks} FROM task_instance WHERE {where})")  # noqa: S608
+            figures["held"] = {"tasks": tasks, **Window(cluster, 30).figures}
+            FIGURES.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+            run.give_up()
+    finally:
+        cluster.reset()
+    report(figures)
+
+
+if __name__ == "__main__":
+    main()

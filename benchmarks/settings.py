@@ -1,0 +1,126 @@
+"""Measure whether a setting moves anything: each beside the collection's own, in turn, on one host.
+
+Run with ``make benchmark-settings``. Prints a Markdown table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from cluster import FOLDER, Cluster, load
+from throughput import CONTROL_PLANE, pick, table
+
+FIGURES = FOLDER / "settings.json"
+PARTS = (*CONTROL_PLANE, "DAG processor", "worker")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is set otherwise: options of Airflow's units, settings of PostgreSQL."""
+
+    units: dict[str, dict[str, str]] = field(default_factory=dict)
+    database: dict[str, str] = field(default_factory=dict)
+
+    def apply(self, cluster: Cluster) -> None:
+        cluster.tune_database(self.database)
+        for unit in ("scheduler", "api-server", "dag-processor"):
+            options = {f"AIRFLOW__{name}": value for name, value in self.units.get(unit, {}).items()}
+            cluster.configure(cluster.control, f"airflow-{unit}", "", options)
+        cluster.control.check_output(
+            "systemctl restart airflow-scheduler airflow-api-server airflow-dag-processor"
+        )
+        cluster.wait_api()
+
+
+OWN = Variant()
+VARIANTS = {
+    "idle-sleep-0.5": Variant({"scheduler": {"SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5"}}),
+    "idle-sleep-0.2": Variant({"scheduler": {"SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2"}}),
+    "max-tis-0": Variant({"scheduler": {"SCHEDULER__MAX_TIS_PER_QUERY": "0"}}),
+    "sync-parallelism-4": Variant({"scheduler": {"CELERY__SYNC_PARALLELISM": "4"}}),
+    "api-workers-2": Variant({"api-server": {"API__WORKERS": "2"}}),
+    "api-log-warnings": Variant({"api-server": {"LOGGING__UVICORN_LOGGING_LEVEL": "WARNING"}}),
+    "parse-every-120": Variant({"dag-processor": {"DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120"}}),
+    "connections-1000": Variant(database={"max_connections": "1000"}),
+    "buffers-128MB": Variant(database={"shared_buffers": "128MB"}),
+    "no-wait-for-disk": Variant(database={"synchronous_commit": "off"}),
+}
+
+Figures = dict[str, Any]
+
+
+def idle(cluster: Cluster, seconds: float) -> dict[str, float]:
+    """Give what each service of the control host uses of a core with nothing to do."""
+    before, started = cluster.read("cpu", [cluster.control]), time.monotonic()
+    time.sleep(seconds)
+    spent, ended = cluster.read("cpu", [cluster.control]), time.monotonic()
+    return {name: (spent[name] - before[name]) / (ended - started) for name in PARTS}
+
+
+def measure(cluster: Cluster, name: str, variant: Variant, options: argparse.Namespace) -> list[Figures]:
+    variant.apply(cluster)
+    cluster.run(options.warm_up, [])
+    runs = [{"name": name, "dag": dag, **cluster.run(dag, [cluster.control])} for dag in options.dags]
+    resting = idle(cluster, options.seconds)
+    seconds = ", ".join(f"{run['seconds']:.1f} s" for run in runs)
+    print(f"{name}: {seconds}, load {load():.1f}", file=sys.stderr)
+    return [{**run, "resting": resting} for run in runs]
+
+
+def report(runs: list[Figures]) -> str:
+    dags = list(dict.fromkeys(run["dag"] for run in runs))
+    rows = [["set otherwise", *(f"{dag}, s" for dag in dags)]]
+    rows[0] += [f"{part}, CPU ms a task" for part in PARTS] + ["control host at rest, % of a core", "load"]
+    for name in dict.fromkeys(run["name"] for run in runs):
+        chosen = [pick(runs, name=name, dag=dag) for dag in dags]
+        first = chosen[0]
+        rows.append(
+            [
+                name,
+                *(f"{run['seconds']:.1f}" for run in chosen),
+                *(f"{1000 * first['cpu'].get(part, 0):.1f}" for part in PARTS),
+                f"{100 * sum(first['resting'].values()):.1f}",
+                f"{first['load']:.1f}",
+            ]
+        )
+    return table(*rows)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("settings", nargs="*", default=list(VARIANTS), help=", ".join(VARIANTS))
+    parser.add_argument("--dags", nargs="+", default=["wide_200", "chain_20"])
+    parser.add_argument("--warm-up", default="wide_50")
+    parser.add_argument("--slots", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=15, help="how long to watch each at rest")
+    parser.add_argument("--as-is", action="store_true", help="do not run site.yml first")
+    options = parser.parse_args()
+
+    cluster = Cluster()
+    if not options.as_is:
+        cluster.install()
+    cluster.connect()
+    runs: list[Figures] = []
+    try:
+        cluster.run_workers(["control"], options.slots)
+        # The collection's own settings again and again: how far their figures lie apart is what chance does.
+        for number, name in enumerate(options.settings):
+            if number % 3 == 0:
+                runs += measure(cluster, f"as delivered, {number // 3 + 1}", OWN, options)
+            runs += measure(cluster, name, VARIANTS[name], options)
+            FIGURES.write_text(json.dumps(runs, indent=1), encoding="utf-8")
+        runs += measure(cluster, "as delivered, at the end", OWN, options)
+    finally:
+        cluster.tune_database({})
+        cluster.reset()
+    print(report(runs))
+
+
+if __name__ == "__main__":
+    main()
