@@ -1,7 +1,7 @@
 # make help lists the targets.
 SHELL := /bin/bash
 WORKERS ?= 1
-SCENARIOS := default split bookworm
+SCENARIOS := default split bookworm resilience
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Companies re-sign TLS: uv trusts what this machine trusts.

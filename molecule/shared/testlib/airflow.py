@@ -53,7 +53,7 @@ class Run:
         self.path = f"dags/{dag_id}/dagRuns/{run_id}"
 
     def tasks(self) -> list[TaskInstance]:
-        answer = self.airflow.call("GET", f"{self.path}/taskInstances")
+        answer = self.airflow.call("GET", f"{self.path}/taskInstances?limit=100")
         return [TaskInstance.of(instance) for instance in answer["task_instances"]]
 
     def task(self, task_id: str) -> TaskInstance:
@@ -108,8 +108,25 @@ class Airflow:
         answer = self._session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=TIMEOUT)
         return bool(answer.ok)
 
-    def trigger(self, dag_id: str) -> Run:
+    def wait_healthy(self) -> None:
+        """Wait until API, metadata database and scheduler work; the API alone may not even answer."""
+
+        def health() -> dict[str, Any]:
+            try:
+                return self.call("GET", "monitor/health")
+            except (AssertionError, requests.RequestException) as error:
+                return {"error": str(error)}
+
+        wait_for(
+            "Airflow to be healthy",
+            health,
+            lambda parts: all(
+                parts.get(part, {}).get("status") == "healthy" for part in ("metadatabase", "scheduler")
+            ),
+        )
+
+    def trigger(self, dag_id: str, **conf: Any) -> Run:
         """Start a run, as soon as the DAG has been read."""
         wait_for(f"the DAG {dag_id}", lambda: self.has_dag(dag_id), timeout=90)
-        answer = self.call("POST", f"dags/{dag_id}/dagRuns", {"logical_date": None})
+        answer = self.call("POST", f"dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})
         return Run(self, dag_id, answer["dag_run_id"])

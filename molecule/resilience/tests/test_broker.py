@@ -1,0 +1,72 @@
+"""Valkey is down, or is killed."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from testlib import Broker, assert_survived, faults, recovered, wait_for, wait_running
+
+if TYPE_CHECKING:
+    from testlib import Airflow, Lab
+
+OUTAGE = 25
+
+
+def queued(lab: Lab, queue: str) -> int:
+    """Ask over a connection of its own: none outlives the broker."""
+    broker = Broker(lab.one("valkey").address, "airflow", lab.secrets["airflow_broker_password"])
+    return broker.queued(queue)
+
+
+def test_valkey_is_down_when_the_scheduler_starts(lab: Lab, airflow: Airflow) -> None:
+    valkey, scheduler = lab.one("valkey"), lab.one("schedulers")
+    with faults.stopped("valkey-server", valkey):
+        scheduler.check_output("systemctl restart airflow-scheduler")
+        started = scheduler.unit("airflow-scheduler")["InvocationID"]
+        run = airflow.trigger("lab_six", seconds=[1] * 6)
+        time.sleep(OUTAGE)
+        waiting = run.tasks()
+    mended = time.time()
+    run.wait()
+
+    assert {task.state for task in waiting} <= {"scheduled", "queued"}
+    assert {task.try_number for task in waiting} <= {0, 1}
+    assert scheduler.unit("airflow-scheduler")["InvocationID"] == started
+    assert_survived(lab, run)
+    recovered("valkey-down", mended, run)
+
+
+def test_valkey_is_killed(lab: Lab, airflow: Airflow) -> None:
+    """Two tasks fill worker1 and two wait in its queue; what waits is there again when Valkey is."""
+    valkey = lab.one("valkey")
+    run = airflow.trigger("lab_worker1_four", seconds=[15, 15, 1, 1])
+    wait_running(lab, run, 2)
+    wait_for("the other two in the queue", lambda: queued(lab, "host.worker1"), lambda number: number == 2)
+    before = valkey.unit("valkey-server")
+    faults.kill(valkey, "valkey-server")
+    faults.wait_restarted(valkey, "valkey-server", before)
+    mended = time.time()
+    assert queued(lab, "host.worker1") == 2
+    probe = airflow.trigger("lab_one", seconds=[0])
+    for each in (probe, run):
+        each.wait()
+        assert_survived(lab, each)
+    recovered("valkey-killed", mended, probe)
+
+
+def test_valkey_is_killed_while_a_long_task_holds_a_slot(lab: Lab, airflow: Airflow) -> None:
+    valkey = lab.one("valkey")
+    long = airflow.trigger("lab_worker1", seconds=[50])
+    wait_running(lab, long, 1)
+    before = valkey.unit("valkey-server")
+    faults.kill(valkey, "valkey-server")
+    faults.wait_restarted(valkey, "valkey-server", before)
+    mended = time.time()
+    short = airflow.trigger("lab_worker1_four", seconds=[1] * 4)
+    short.wait()
+    assert long.task("work").state == "running"
+    long.wait()
+    for run in (short, long):
+        assert_survived(lab, run)
+    recovered("valkey-killed-slot-held", mended, short)

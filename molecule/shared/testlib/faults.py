@@ -1,0 +1,82 @@
+"""Faults as they happen to hosts, each undone at the end of its `with`."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from testlib.wait import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from testlib.lab import Host
+
+BROKER_PORT = 6379
+API_PORT = 8080
+
+
+def kill(host: Host, unit: str) -> None:
+    """End a unit's main process as a crash would."""
+    host.check_output("systemctl kill --kill-whom=main --signal=KILL %s", unit)
+
+
+def wait_restarted(host: Host, unit: str, before: dict[str, str]) -> None:
+    """Wait until systemd has brought back what ran with these properties."""
+    wait_for(
+        f"the restart of {unit} on {host.name}",
+        lambda: host.unit(unit),
+        lambda now: now["ActiveState"] == "active" and now["InvocationID"] != before["InvocationID"],
+    )
+
+
+@contextmanager
+def stopped(unit: str, *hosts: Host) -> Iterator[None]:
+    try:
+        for host in hosts:
+            host.check_output("systemctl stop %s", unit)
+        yield
+    finally:
+        for host in hosts:
+            host.check_output("systemctl start %s", unit)
+
+
+@contextmanager
+def hung(host: Host, unit: str) -> Iterator[None]:
+    """Freeze a unit's main process: it is there and does nothing."""
+    signal = "systemctl kill --kill-whom=main --signal=%s %s"
+    host.check_output(signal, "STOP", unit)
+    try:
+        yield
+    finally:
+        host.check_output(signal, "CONT", unit)
+
+
+@contextmanager
+def cut_off(host: Host, port: int) -> Iterator[None]:
+    """Drop what a host and a port elsewhere send each other: nobody is told, as with a broken network."""
+    rules = [f"INPUT -p tcp --sport {port} -j DROP", f"OUTPUT -p tcp --dport {port} -j DROP"]
+    try:
+        for rule in rules:
+            host.check_output(f"iptables --wait -I {rule}")
+        yield
+    finally:
+        for rule in rules:
+            # A rule that was not set yet is none to remove.
+            host.check_output(f"! iptables --wait -C {rule} || iptables --wait -D {rule}")
+
+
+@contextmanager
+def settings(host: Host, unit: str, **environment: str) -> Iterator[None]:
+    """Restart a unit with other values of some variables, and at the end without them."""
+    drop_in, file = f"/run/systemd/system/{unit}.service.d/lab.conf", f"/run/lab-{unit}.env"
+    lines = "".join(f"{name}='{value}'\n" for name, value in environment.items())
+    write = "mkdir -p $(dirname %s) && printf '[Service]\\nEnvironmentFile=%s\\n' >%s && printf %%s %s >%s"
+    restart = "systemctl daemon-reload && systemctl restart %s"
+    try:
+        host.check_output(write, drop_in, file, drop_in, lines, file)
+        host.check_output(restart, unit)
+        yield
+    finally:
+        host.check_output("rm -f %s %s", drop_in, file)
+        host.check_output(restart, unit)
