@@ -51,7 +51,7 @@ def test_a_worker_is_killed_in_the_middle_of_a_task(lab: Lab, airflow: Airflow) 
 def test_a_task_uses_up_its_hosts_memory(lab: Lab, airflow: Airflow) -> None:
     worker = lab.host("worker2")
     before, kills = worker.unit("airflow-worker"), memory_kills(worker)
-    run = airflow.trigger("lab_worker2_two", seconds=[60, 30], hungry=[0])
+    run = airflow.trigger("lab_worker2_two", seconds=[60, 20], hungry=[0])
     run.wait()
     assert memory_kills(worker) > kills
     assert worker.unit("airflow-worker")["InvocationID"] == before["InvocationID"]
@@ -64,10 +64,10 @@ def test_all_workers_are_stopped(lab: Lab, airflow: Airflow) -> None:
     with faults.stopped("airflow-worker", *lab.hosts("workers")):
         run = airflow.trigger("lab_fifty", seconds=[0] * 50)
         run.wait_tasks("all tasks to be queued", lambda tasks: {task.state for task in tasks} == {"queued"})
-        time.sleep(2.5 * QUEUE_TIMEOUT)
+        time.sleep(4 * QUEUE_TIMEOUT)
         waiting = run.tasks()
     mended = time.time()
     assert {task.state for task in waiting} <= {"scheduled", "queued"}
-    run.wait()
+    run.wait(timeout=240)
     assert_survived(lab, run)
     recovered("workers-stopped", mended, run)
