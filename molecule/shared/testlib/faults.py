@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 BROKER_PORT = 6379
 API_PORT = 8080
+DATABASE_PORT = 5432
 
 
 def kill(host: Host, unit: str) -> None:
@@ -53,9 +54,12 @@ def hung(host: Host, unit: str) -> Iterator[None]:
 
 
 @contextmanager
-def cut_off(host: Host, port: int) -> Iterator[None]:
-    """Drop what a host and a port elsewhere send each other: nobody is told, as with a broken network."""
-    rules = [f"INPUT -p tcp --sport {port} -j DROP", f"OUTPUT -p tcp --dport {port} -j DROP"]
+def cut_off(host: Host, *ports: int) -> Iterator[None]:
+    """Drop what a host and ports elsewhere send each other: nobody is told, as with a broken network."""
+    ways = [
+        way for port in ports for way in (f"INPUT -p tcp --sport {port}", f"OUTPUT -p tcp --dport {port}")
+    ]
+    rules = [f"{way} -j DROP" for way in ways]
     try:
         for rule in rules:
             host.check_output(f"iptables --wait -I {rule}")
