@@ -1,0 +1,123 @@
+"""Tells systemd when the worker is ready and, every few seconds, that it lives.
+
+Ready means connected to the broker, registered and consuming. A worker lives while its event loop turns. One whose
+loop stands still while everything it may be waiting for answers is hung: systemd then kills and restarts it. One that
+waits for the broker or the result database is not, however long that takes: its tasks go on.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import socket
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from celery import bootsteps
+from celery.signals import worker_init, worker_ready, worker_shutting_down
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# What a server answers before any login: enough to know that it does.
+QUESTIONS = {
+    "redis": b"PING\r\n",
+    # SSLRequest, https://www.postgresql.org/docs/current/protocol-message-formats.html
+    "db+postgresql": b"\x00\x00\x00\x08\x04\xd2\x16\x2f",
+}
+PATIENCE = 2.0
+
+
+def answers(url: str) -> bool:
+    """Tell whether a server answers; of one that cannot be asked, assume that it does not."""
+    parts = urlsplit(url)
+    question = QUESTIONS.get(parts.scheme)
+    if question is None or parts.hostname is None or parts.port is None:
+        return False
+    try:
+        with socket.create_connection((parts.hostname, parts.port), PATIENCE) as connection:
+            connection.sendall(question)
+            return bool(connection.recv(1))
+    except OSError:
+        return False
+
+
+class Watchdog:
+    """Says WATCHDOG=1 as long as the worker should not be killed.
+
+    :param address: of systemd's socket, as in NOTIFY_SOCKET
+    :param patience: seconds after which systemd takes silence for death, as in WATCHDOG_USEC
+    :param servers: URLs of what the event loop may have to wait for
+    """
+
+    def __init__(self, address: str, patience: float, servers: Sequence[str]) -> None:
+        self.address = "\0" + address[1:] if address.startswith("@") else address
+        self.patience = patience
+        self.servers = servers
+        self.turned = time.monotonic()
+        self.stopping = False
+
+    def tell(self, state: str) -> None:
+        # Called in the middle of anything: an error here must not surface there.
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            channel.sendto(state.encode(), self.address)
+
+    def turn(self) -> None:
+        """Note that the event loop turns."""
+        self.turned = time.monotonic()
+
+    def look(self, *_: Any) -> None:
+        """Tell systemd that the worker lives, unless it is hung."""
+        fresh = time.monotonic() - self.turned < self.patience / 2
+        # A worker that is told to stop leaves its loop and waits for its tasks: TimeoutStopSec is for that.
+        if fresh or self.stopping or not all(map(answers, self.servers)):
+            self.tell("WATCHDOG=1")
+
+    def ready(self, **_: Any) -> None:
+        self.turn()
+        self.tell("READY=1")
+        if self.patience:
+            # A signal, for it comes also when the loop blocks in a call; a thread would not survive the pool's forks.
+            signal.signal(signal.SIGALRM, self.look)
+            signal.setitimer(signal.ITIMER_REAL, self.patience / 3, self.patience / 3)
+
+    def stop(self, **_: Any) -> None:
+        self.stopping = True
+        self.tell("STOPPING=1")
+
+
+def prepare(sender: Any, **_: Any) -> None:
+    """Connect a worker to systemd, where systemd has started it and asks to be told."""
+    # Taken away: a task's own programs must not talk to systemd in the worker's name.
+    address = os.environ.pop("NOTIFY_SOCKET", None)
+    microseconds = os.environ.pop("WATCHDOG_USEC", "0")
+    os.environ.pop("WATCHDOG_PID", None)
+    if address is None:
+        return
+    conf = sender.app.conf
+    watchdog = Watchdog(address, int(microseconds) / 1e6, (conf.broker_url, conf.result_backend))
+
+    class Pulse(bootsteps.StartStopStep):
+        """Notes that the event loop turns; begins anew with each connection, as all timers do."""
+
+        requires = ("celery.worker.consumer.connection:Connection",)
+
+        def start(self, parent: Any) -> None:
+            watchdog.turn()
+            self.timer = parent.timer.call_repeatedly(watchdog.patience / 6 or 10, watchdog.turn)
+
+        def stop(self, parent: Any) -> None:
+            del parent
+            self.timer.cancel()
+
+    sender.app.steps["consumer"].add(Pulse)
+    worker_ready.connect(watchdog.ready, weak=False)
+    worker_shutting_down.connect(watchdog.stop, weak=False)
+    # systemd's SIGABRT to a hung worker then leaves in the journal where it hangs.
+    faulthandler.enable()
+
+
+worker_init.connect(prepare)
