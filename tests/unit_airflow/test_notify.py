@@ -1,4 +1,4 @@
-"""What a worker tells systemd: alive while its loop turns, hung only if nothing it may wait for is to blame."""
+"""What a worker tells systemd: hung is only whose loop stands still with nothing to wait for."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Systemd:
         self.address = str(path)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(self.address)
-        self._socket.setblocking(False)
+        self._socket.settimeout(0)
 
     def heard(self) -> list[str]:
         said = []

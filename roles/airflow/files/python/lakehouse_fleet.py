@@ -58,7 +58,7 @@ class Worker:
             return "stopped" if self.stopped else f"no heartbeat for {silent:.0f} s"
         if self.starving_since is not None and (starving := now - self.starving_since) > patience:
             free = self.slots - self.active
-            return f"took nothing for {starving:.0f} s, though messages wait and {free} of {self.slots} slots are free"
+            return f"took nothing for {starving:.0f} s: messages wait, {free} of {self.slots} slots are free"
         return None
 
 
@@ -78,9 +78,9 @@ class Fleet:
 
     def find(self, now: float) -> dict[str, str]:
         """Give what is wrong: a sentence for each worker, and one for the broker."""
-        if self.broker_lost is not None and now - self.broker_lost > self.patience:
-            return {"the broker": f"does not answer ({self.broker_error}), so nothing is known of the workers"}
         found = {name: worker.problem(now, self.patience) for name, worker in self.workers.items()}
+        if self.broker_lost is not None and now - self.broker_lost > self.patience:
+            found["the broker"] = f"does not answer: {self.broker_error}"
         return {name: problem for name, problem in found.items() if problem}
 
     def report(self) -> None:
@@ -92,7 +92,12 @@ class Fleet:
             print(f"{NOTICE}{name}: well again", flush=True)
         self.problems = found
         workers = {
-            name: {"active": worker.active, "slots": worker.slots, "queues": worker.queues, "problem": found.get(name)}
+            name: {
+                "active": worker.active,
+                "slots": worker.slots,
+                "queues": worker.queues,
+                "problem": found.get(name),
+            }
             for name, worker in self.workers.items()
         }
         beside = STATUS.with_suffix(".new")
@@ -100,7 +105,7 @@ class Fleet:
         beside.replace(STATUS)
 
 
-class Listener(EventReceiver):  # type: ignore[misc]
+class Listener(EventReceiver):
     """Receives the workers' events, and looks at queues and fleet in between."""
 
     # The first error ends it: the fleet's state is to be written also while there is no broker.
@@ -108,7 +113,9 @@ class Listener(EventReceiver):  # type: ignore[misc]
 
     def __init__(self, fleet: Fleet, app: Celery, connection: Any) -> None:
         # Named, so that the broker keeps one binding of it and not one a start.
-        super().__init__(connection, {"*": fleet.hear}, routing_key="worker.#", node_id="lakehouse-fleet", app=app)
+        super().__init__(
+            connection, {"*": fleet.hear}, routing_key="worker.#", node_id="lakehouse-fleet", app=app
+        )
         self.fleet = fleet
         self.queues = sorted({queue for worker in fleet.workers.values() for queue in worker.queues})
         self.due = 0.0

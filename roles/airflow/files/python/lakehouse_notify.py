@@ -1,8 +1,8 @@
 """Tells systemd when the worker is ready and, every few seconds, that it lives.
 
-Ready means connected to the broker, registered and consuming. A worker lives while its event loop turns. One whose
-loop stands still while everything it may be waiting for answers is hung: systemd then kills and restarts it. One that
-waits for the broker or the result database is not, however long that takes: its tasks go on.
+Ready means connected to the broker, registered and consuming. A worker lives while its event loop turns.
+One whose loop stands still although all it may be waiting for answers is hung: systemd kills and restarts
+it. One that waits for the broker or the result database is not, however long that takes: its tasks go on.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Watchdog:
         self.turn()
         self.tell("READY=1")
         if self.patience:
-            # A signal, for it comes also when the loop blocks in a call; a thread would not survive the pool's forks.
+            # A signal comes also while the loop blocks in a call, and is safe to fork with, unlike a thread.
             signal.signal(signal.SIGALRM, self.look)
             signal.setitimer(signal.ITIMER_REAL, self.patience / 3, self.patience / 3)
 

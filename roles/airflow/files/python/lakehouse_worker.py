@@ -20,10 +20,9 @@ from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import lakehouse_notify  # noqa: F401 - it connects itself to the worker's signals
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 from celery.signals import import_modules
-
-import lakehouse_notify  # noqa: F401 - it connects itself to the worker's signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
