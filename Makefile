@@ -100,6 +100,12 @@ $(MOLECULE_RUNS): molecule-%: venv
 	@$(ENGINE) scripts/image.sh $$(sed -n 's/.*image: lakehouse-lab://p' molecule/$*/molecule.yml | sort -u) >/dev/null
 	@$(STAGE) $@ $(ENGINE) molecule test -s $*
 
+.PHONY: soak
+soak: venv ## ten minutes of faults on a cluster at work; SEED=2 for another order
+	@$(ENGINE) molecule converge -s resilience
+	@$(ENGINE) env PYTHONPATH=molecule/shared python molecule/resilience/soak.py --seed $(or $(SEED),1)
+	@$(ENGINE) molecule destroy -s resilience
+
 .PHONY: lock-controller
 lock-controller: ## requirements/controller.txt anew; UPGRADE=1 for newer versions
 	@$(if $(wildcard .venv/bin/uv),,scripts/venv.sh)

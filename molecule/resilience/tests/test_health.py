@@ -1,0 +1,159 @@
+"""A worker that is not well is reported, a hung one is ended, and the broker's absence ends nobody."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from testlib import assert_survived, faults, wait_for, wait_running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from testlib import Airflow, Host, Lab
+
+REPORTED_WITHIN = 60  # NFR-1
+WATCHDOG = 60  # WatchdogSec of the worker; a loop counts as standing after half of it
+
+
+def problems(lab: Lab) -> dict[str, str]:
+    """Give what the watch finds wrong, by worker."""
+    status = lab.one("flower").check_output("cat /run/airflow-fleet/status.json")
+    return dict(json.loads(status)["problems"])
+
+
+def failed_units(host: Host) -> list[str]:
+    lines = host.check_output("systemctl list-units --failed --plain --no-legend").splitlines()
+    return [line.split()[0] for line in lines]
+
+
+def journal_since(host: Host, unit: str, start: float) -> str:
+    return host.check_output("journalctl --no-pager -o cat --since=@%s -u %s", str(int(start)), unit)
+
+
+def wait_reported(lab: Lab, start: float, **wanted: str) -> None:
+    """Wait until each worker's problem is in the state of the fleet, in the journal and a failed unit."""
+    host, names = lab.one("flower"), {name.replace("_", " "): text for name, text in wanted.items()}
+
+    def unreported() -> list[str]:
+        found, journal = problems(lab), journal_since(host, "airflow-fleet", start)
+        said = {
+            name: text in found.get(name, "") and f"{name}: {text}" in journal for name, text in names.items()
+        }
+        failed = "airflow-fleet-check.service" in failed_units(host)
+        return [name for name in said if not (said[name] and failed)]
+
+    left = start + REPORTED_WITHIN - time.time()
+    wait_for(f"reports of {names}", unreported, lambda names: not names, timeout=left)
+
+
+def wait_well(lab: Lab) -> None:
+    wait_for("all to be well", lambda: failed_units(lab.one("flower")), lambda failed: not failed)
+    assert problems(lab) == {}
+
+
+@contextmanager
+def consuming_nothing(lab: Lab, worker: Host, queue: str) -> Iterator[None]:
+    """Have a worker stop taking from a queue, by Celery's own remote control."""
+    control = (
+        "systemd-run --quiet --collect --wait --pipe --property=EnvironmentFile=/etc/airflow/flower.env"
+        ' sh -c "exec /opt/airflow/current/bin/celery --broker=\\$AIRFLOW__CELERY__BROKER_URL'
+        ' control --destination=celery@%s %s %s"'
+    )
+    host = lab.one("flower")
+    host.check_output(control % (worker.name, "cancel_consumer", queue))
+    try:
+        yield
+    finally:
+        host.check_output(control % (worker.name, "add_consumer", queue))
+
+
+def test_a_started_unit_is_a_registered_worker(lab: Lab) -> None:
+    """Restart a worker and ask it at once; then start it without a broker: it is started when that is back.
+
+    The mechanism is Type=notify with lakehouse_notify.py. With Type=exec the ping after the restart is not
+    answered: the unit is "started" about five seconds before the worker listens.
+    """
+    worker, watch = lab.host("worker1"), lab.one("flower")
+    worker.check_output("systemctl restart airflow-worker")
+    watch.check_output("/opt/airflow/lakehouse/bin/ping-workers 2 %s", worker.name)
+
+    with faults.stopped("valkey-server", lab.one("valkey")):
+        worker.check_output("systemctl restart --no-block airflow-worker")
+        wait_for(
+            "the worker to wait for its broker",
+            lambda: worker.run("journalctl -u airflow-worker --since=-30s | grep 'Trying again'").rc == 0,
+        )
+        assert worker.unit_state("airflow-worker") == "activating"
+    wait_for("the start", lambda: worker.unit_state("airflow-worker"), "active".__eq__)
+    watch.check_output("/opt/airflow/lakehouse/bin/ping-workers 2 %s", worker.name)
+
+
+def test_workers_that_are_cut_off_or_take_nothing_are_reported(lab: Lab, airflow: Airflow) -> None:
+    """One worker cannot be reached; another answers every ping and leaves its queue alone.
+
+    The mechanism is airflow-fleet. Stopped, none of this is reported but its own silence (see below).
+    """
+    idle, silent = lab.host("worker1"), lab.host("worker2")
+    wait_well(lab)
+    with consuming_nothing(lab, idle, f"host.{idle.name}"), faults.cut_off(silent, faults.BROKER_PORT):
+        start = time.time()
+        run = airflow.trigger("lab_worker1", seconds=[1])
+        wait_reported(lab, start, worker1="took nothing", worker2="no heartbeat")
+    run.wait()
+    assert_survived(lab, run)
+    wait_well(lab)
+
+
+def test_a_hung_worker_is_reported_and_restarted(lab: Lab, airflow: Airflow) -> None:
+    """Freeze a worker's main process.
+
+    The mechanism is the unit's WatchdogSec: without it the worker stays frozen, and this test waits in vain.
+    """
+    worker = lab.host("worker1")
+    before, start = worker.unit("airflow-worker"), time.time()
+    worker.check_output("systemctl kill --kill-whom=main --signal=STOP airflow-worker")
+    wait_reported(lab, start, worker1="no heartbeat")
+    faults.wait_restarted(worker, "airflow-worker", before)
+    assert "Watchdog timeout" in journal_since(worker, "airflow-worker", start)
+    wait_well(lab)
+    run = airflow.trigger("lab_worker1", seconds=[1])
+    run.wait()
+    assert_survived(lab, run)
+
+
+def test_a_broker_that_hangs_ends_no_worker(lab: Lab, airflow: Airflow) -> None:
+    """Freeze Valkey, which then accepts connections and answers nothing, for longer than any watchdog waits.
+
+    The mechanism is that a worker asks what it may be waiting for before it counts itself as hung
+    (Watchdog.look). Without the question the watchdog ends both workers, and their tasks with them.
+    """
+    workers = lab.hosts("workers")
+    before = {worker.name: worker.unit("airflow-worker") for worker in workers}
+    run = airflow.trigger("lab_worker1", seconds=[2 * WATCHDOG])
+    wait_running(lab, run, 1)
+    start = time.time()
+    with faults.hung(lab.one("valkey"), "valkey-server"):
+        wait_reported(lab, start, the_broker="does not answer")
+        time.sleep(start + 2 * WATCHDOG - time.time())
+    run.wait()
+    assert_survived(lab, run)
+    for worker in workers:
+        assert worker.unit("airflow-worker")["InvocationID"] == before[worker.name]["InvocationID"], worker
+    wait_well(lab)
+
+
+def test_who_watches_is_watched(lab: Lab) -> None:
+    """Freeze the watch: the check fails by itself."""
+    host, start = lab.one("flower"), time.time()
+    with faults.hung(host, "airflow-fleet"):
+        wait_for(
+            "the check to fail",
+            lambda: failed_units(host),
+            lambda failed: "airflow-fleet-check.service" in failed,
+            timeout=REPORTED_WITHIN,
+        )
+        assert "has not looked" in journal_since(host, "airflow-fleet-check", start)
+    wait_well(lab)
