@@ -81,10 +81,12 @@ def test_a_started_unit_is_a_registered_worker(lab: Lab) -> None:
     watch.check_output("/opt/airflow/lakehouse/bin/ping-workers 2 %s", worker.name)
 
     with faults.stopped("valkey-server", lab.one("valkey")):
-        worker.check_output("systemctl restart --no-block airflow-worker")
+        worker.check_output("systemctl stop airflow-worker")
+        start = time.time()
+        worker.check_output("systemctl start --no-block airflow-worker")
         wait_for(
             "the worker to wait for its broker",
-            lambda: worker.run("journalctl -u airflow-worker --since=-30s | grep 'Trying again'").rc == 0,
+            lambda: "Trying again" in journal_since(worker, "airflow-worker", start),
         )
         assert worker.unit_state("airflow-worker") == "activating"
     wait_for("the start", lambda: worker.unit_state("airflow-worker"), "active".__eq__)
