@@ -12,15 +12,21 @@ import testinfra
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[3]
+# The watch over the workers is not Airflow.
+WATCH = "airflow-fleet"
 GROUP_UNITS = {
     "postgres": ["postgresql"],
     "valkey": ["valkey-server"],
     "schedulers": ["airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"],
     "webservers": ["airflow-api-server"],
-    "flower": ["airflow-flower"],
+    "flower": ["airflow-flower", WATCH],
     "workers": ["airflow-worker"],
 }
-AIRFLOW_UNITS = {group: units for group, units in GROUP_UNITS.items() if units[0].startswith("airflow-")}
+AIRFLOW_UNITS = {
+    group: [unit for unit in units if unit != WATCH]
+    for group, units in GROUP_UNITS.items()
+    if units[0].startswith("airflow-")
+}
 
 
 @cache
