@@ -124,11 +124,12 @@ benchmark-install: venv ## how long installations take, beside the same work by 
 	@$(ENGINE) molecule destroy -s benchmark
 
 # ARGS="--help" says what can be chosen. They use the hosts that are there, with --as-is as they are.
-BENCHMARKS := benchmark-throughput benchmark-scaling benchmark-settings
+BENCHMARKS := benchmark-throughput benchmark-scaling benchmark-settings benchmark-health
 .PHONY: $(BENCHMARKS)
 benchmark-throughput: ## how fast tasks go and what one costs, LocalExecutor beside Celery
 benchmark-scaling: ## what idle workers and waiting tasks cost
 benchmark-settings: ## which settings move the figures
+benchmark-health: ## what watching over the workers costs
 $(BENCHMARKS): benchmark-%: venv
 	@$(ENGINE) molecule create -s throughput
 	@PYTHONPATH=molecule/shared $(ENGINE) python benchmarks/$*.py $(ARGS)

@@ -21,6 +21,7 @@ COMPONENTS = {
     "airflow-flower": "Flower",
     "airflow-dag-processor": "DAG processor",
     "airflow-triggerer": "triggerer",
+    "airflow-fleet": "watch",
 }
 OTHER = "other services"
 # CPU seconds or memory (PSS, MB) of each service of a host, "" for all together. A control group also counts

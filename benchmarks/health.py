@@ -1,0 +1,70 @@
+"""What watching over the workers costs, beside the health check of Airflow's own compose file.
+
+Run with ``make benchmark-health``: on the hosts of the scenario ``throughput``. Prints a Markdown table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from typing import TYPE_CHECKING
+
+from cluster import Cluster, load
+
+if TYPE_CHECKING:
+    from testlib import Host
+
+# How often the compose file has each worker checked, in seconds; and how often airflow-fleet-check runs.
+OFFICIAL_INTERVAL = 30
+CHECK_INTERVAL = 10
+TIMES = 5
+OFFICIAL = (
+    "/opt/airflow/current/bin/celery --app=airflow.providers.celery.executors.celery_executor.app"
+    " inspect ping --destination=celery@{name}"
+)
+CHECK = "/opt/airflow/lakehouse/bin/fleet-check"
+CHILD = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(used.ru_utime + used.ru_stime)
+"""
+
+
+def cpu_of(host: Host, settings: str, command: str) -> float:
+    """Give the CPU seconds of a command that is run as the services are: the median of some."""
+    run = "systemd-run --quiet --collect --wait --pipe --uid=airflow --property=EnvironmentFile=%s"
+    run += f" python3 -c %s {command}"
+    return statistics.median(float(host.check_output(run, settings, CHILD)) for _ in range(TIMES))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=120, help="how long to follow the watch")
+    parser.add_argument("--as-is", action="store_true", help="do not run site.yml first")
+    options = parser.parse_args()
+    cluster = Cluster()
+    if not options.as_is:
+        cluster.install()
+    workers, watch = cluster.lab.hosts("workers"), cluster.lab.one("flower")
+
+    before = cluster.read("cpu", [watch])["watch"]
+    time.sleep(options.seconds)
+    following = (cluster.read("cpu", [watch])["watch"] - before) / options.seconds
+    check = cpu_of(watch, "/etc/airflow/fleet.env", CHECK)
+    official = cpu_of(workers[-1], "/etc/airflow/worker.env", OFFICIAL.format(name=workers[-1].name))
+
+    theirs = 100 * official / OFFICIAL_INTERVAL
+    ours = 100 * (following + check / CHECK_INTERVAL)
+    print("| % of a core | for one worker | for " + f"{len(workers)} |\n|---|---|---|")
+    print(f"| compose file: {official:.2f} CPU s every 30 s | {theirs:.2f} | {theirs * len(workers):.2f} |")
+    print(
+        f"| the watch: {100 * following:.2f}, and {1000 * check:.0f} ms every 10 s | {ours:.2f} | {ours:.2f} |"
+    )
+    print(f"| ratio | {ours / theirs:.3f} | {ours / theirs / len(workers):.3f} |\n\nLoad {load():.1f}.")
+
+
+if __name__ == "__main__":
+    main()
