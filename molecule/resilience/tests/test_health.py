@@ -73,8 +73,8 @@ def consuming_nothing(lab: Lab, worker: Host, queue: str) -> Iterator[None]:
 def test_a_started_unit_is_a_registered_worker(lab: Lab) -> None:
     """Restart a worker and ask it at once; then start it without a broker: it is started when that is back.
 
-    The mechanism is Type=notify with lakehouse_notify.py. With Type=exec the ping after the restart is not
-    answered: the unit is "started" about five seconds before the worker listens.
+    The mechanism is Type=notify with lakehouse_notify.py. With Type=exec nothing answered the ping after the
+    restart.
     """
     worker, watch = lab.host("worker1"), lab.one("flower")
     worker.check_output("systemctl restart airflow-worker")
@@ -96,7 +96,7 @@ def test_a_started_unit_is_a_registered_worker(lab: Lab) -> None:
 def test_workers_that_are_cut_off_or_take_nothing_are_reported(lab: Lab, airflow: Airflow) -> None:
     """One worker cannot be reached; another answers every ping and leaves its queue alone.
 
-    The mechanism is airflow-fleet. Stopped, none of this is reported but its own silence (see below).
+    The mechanism is airflow-fleet: with another patience than 20 s, 300, nothing was reported in time.
     """
     idle, silent = lab.host("worker1"), lab.host("worker2")
     wait_well(lab)
@@ -112,7 +112,7 @@ def test_workers_that_are_cut_off_or_take_nothing_are_reported(lab: Lab, airflow
 def test_a_hung_worker_is_reported_and_restarted(lab: Lab, airflow: Airflow) -> None:
     """Freeze a worker's main process.
 
-    The mechanism is the unit's WatchdogSec: without it the worker stays frozen, and this test waits in vain.
+    The mechanism is the unit's WatchdogSec: without it the worker was reported and stayed frozen.
     """
     worker = lab.host("worker1")
     before, start = worker.unit("airflow-worker"), time.time()
@@ -130,7 +130,7 @@ def test_a_broker_that_hangs_ends_no_worker(lab: Lab, airflow: Airflow) -> None:
     """Freeze Valkey, which then accepts connections and answers nothing, for longer than any watchdog waits.
 
     The mechanism is that a worker asks what it may be waiting for before it counts itself as hung
-    (Watchdog.look). Without the question the watchdog ends both workers, and their tasks with them.
+    (Watchdog.look). Without the question the watchdog ended the worker, and the task with it.
     """
     workers = lab.hosts("workers")
     before = {worker.name: worker.unit("airflow-worker") for worker in workers}
