@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HEARTBEAT_TIMEOUT = 300
 STOP_TIMEOUT = 40  # see molecule.yml
-SHORT_CUT = 100
+SHORT_CUT = 150
 BROKER_CUT = 40
 
 
@@ -69,9 +69,11 @@ def test_a_worker_is_cut_off_from_the_broker(lab: Lab, airflow: Airflow) -> None
         time.sleep(2)
         waiting = airflow.trigger("lab_worker2_two", seconds=[0, 0])
         running.wait()
+        # Nothing of the old connection can come back.
+        lab.one("valkey").check_output("systemctl restart valkey-server")
         time.sleep(BROKER_CUT / 2)
         assert not attempts(lab, waiting)
-        assert {task.state for task in waiting.tasks()} == {"queued"}
+        assert {task.state for task in waiting.tasks()} <= {"scheduled", "queued"}
     mended = time.time()
     waiting.wait()
     for run in (running, waiting):
