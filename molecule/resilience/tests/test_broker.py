@@ -23,8 +23,8 @@ def messages(lab: Lab, queue: str) -> int:
 def test_valkey_is_down_when_the_scheduler_starts(lab: Lab, airflow: Airflow) -> None:
     """Tasks wait, and their tries are kept.
 
-    The mechanism is the endless task_publish_retry_policy, which leaves operation_timeout as the one way a send
-    can fail. With Celery's own policy all six tasks had failed on their last try when Valkey was back.
+    The mechanism is the endless task_publish_retry_policy, which leaves operation_timeout as the one way a
+    send can fail. With Celery's own policy all six tasks had failed on their last try when Valkey was back.
     """
     valkey, scheduler = lab.one("valkey"), lab.one("schedulers")
     with faults.stopped("valkey-server", valkey):
@@ -46,7 +46,8 @@ def test_valkey_is_down_when_the_scheduler_starts(lab: Lab, airflow: Airflow) ->
 def test_valkey_is_killed(lab: Lab, airflow: Airflow) -> None:
     """Two tasks fill worker1 and two wait in its queue; what waits is there again when Valkey is.
 
-    The mechanism is the append-only file. With Debian's snapshots alone Valkey came back without the two messages.
+    The mechanism is the append-only file. With Debian's snapshots alone Valkey came back without the two
+    messages.
     """
     valkey = lab.one("valkey")
     run = airflow.trigger("lab_worker1_four", seconds=[15, 15, 1, 1])
@@ -68,7 +69,11 @@ def test_valkey_is_killed(lab: Lab, airflow: Airflow) -> None:
 def test_valkey_is_killed_while_a_long_task_holds_a_slot(
     lab: Lab, airflow: Airflow, seconds: tuple[int, int]
 ) -> None:
-    """Both slots of worker1 are held when Valkey is killed, and one is set free: either in its turn."""
+    """Both slots of worker1 are held when Valkey is killed, then one is set free: either in its turn.
+
+    The mechanism is remember_busy_slots of the worker's module. Without the module a short task waited for
+    the long one beside a free slot, whichever of the two slots that was.
+    """
     valkey = lab.one("valkey")
     held = airflow.trigger("lab_worker1_two", seconds=seconds)
     wait_running(lab, held, 2)

@@ -83,6 +83,10 @@ def test_a_worker_is_cut_off_from_the_broker(lab: Lab, airflow: Airflow) -> None
 
 @pytest.mark.usefixtures("long_cut")
 def test_a_worker_is_stopped_while_cut_off_from_the_broker(lab: Lab, airflow: Airflow) -> None:
+    """The stop ends in time, and so does a task that needs less.
+
+    The mechanism is a finite TimeoutStopSec. With infinity the stop had not ended after 45 s.
+    """
     worker = lab.host("worker2")
     run = airflow.trigger("lab_worker2", seconds=[15])
     wait_running(lab, run, 1)
@@ -95,7 +99,11 @@ def test_a_worker_is_stopped_while_cut_off_from_the_broker(lab: Lab, airflow: Ai
 
 
 def test_a_worker_is_cut_off_from_all_for_a_long_time(lab: Lab, airflow: Airflow, long_cut: LongCut) -> None:
-    """What ran there is dead before it runs elsewhere."""
+    """What ran there is dead before it runs elsewhere.
+
+    The mechanism is that execution_api_retries with equal waits take less than the heartbeat timeout. With
+    100 retries, which outlast any cut, the first try was still running 12 s after the second had begun.
+    """
     left = long_cut.since + HEARTBEAT_TIMEOUT + 60 - time.time()
     long_cut.anywhere.wait(timeout=left)
     assert not airflow.call("GET", long_cut.here.path)["end_date"]

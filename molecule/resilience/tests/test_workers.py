@@ -34,6 +34,11 @@ def quick_timeout(lab: Lab) -> Iterator[None]:
 
 @pytest.mark.usefixtures("quick_timeout")
 def test_a_worker_is_killed_in_the_middle_of_a_task(lab: Lab, airflow: Airflow) -> None:
+    """The task is tried again after the heartbeat timeout, on the worker that came back by itself.
+
+    The mechanisms are Airflow's heartbeat timeout and the unit's Restart=always. With Restart=no the worker
+    stayed away and the task waited for it.
+    """
     worker = lab.host("worker1")
     run = airflow.trigger("lab_worker1", seconds=[60])
     wait_running(lab, run, 1)
