@@ -45,14 +45,13 @@ def attempts(lab: Lab, run: Run) -> dict[str, list[Attempt]]:
 
 def assert_survived(lab: Lab, run: Run, tries: dict[int, int] | None = None) -> dict[str, list[Attempt]]:
     """Assert that each task succeeded on the try given, else the first, and that each try ran once, alone."""
-    wanted = {task.map_index: (tries or {}).get(task.map_index, 1) for task in run.tasks()}
-    assert {task.map_index: task.outcome for task in run.tasks()} == {
-        index: ("success", number) for index, number in wanted.items()
-    }
+    tasks = run.tasks()
+    wanted = {task.map_index: (tries or {}).get(task.map_index, 1) for task in tasks}
+    outcomes = {task.map_index: task.outcome for task in tasks}
+    assert outcomes == {index: ("success", number) for index, number in wanted.items()}, outcomes
     ran = attempts(lab, run)
-    assert {task: [attempt.number for attempt in found] for task, found in ran.items()} == {
-        f"work[{index}]": list(range(1, number + 1)) for index, number in wanted.items()
-    }
+    numbers = {task: [attempt.number for attempt in found] for task, found in ran.items()}
+    assert numbers == {f"work[{index}]": list(range(1, number + 1)) for index, number in wanted.items()}, ran
     for found in ran.values():
         assert all(first.end < second.begin for first, second in pairwise(found)), found
     return ran
