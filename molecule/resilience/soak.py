@@ -127,6 +127,8 @@ class Soak:
 
     def ended_since(self, moment: float, target: Host) -> int:
         """Count the tasks that ended since; after a worker's fault, those of that worker."""
+        if self.control.run("pg_isready").rc != 0:
+            return 0
         where = f"dag_id = 'lab_soak' AND state = 'success' AND end_date > to_timestamp({moment})"
         if target in self.workers:
             where += f" AND hostname = '{target.name}'"
