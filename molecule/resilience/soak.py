@@ -134,6 +134,9 @@ class Soak:
             where += f" AND hostname = '{target.name}'"
         return self.count(where)
 
+    def inactive(self) -> list[str]:
+        return [f"{unit} on {host}" for host, unit in self.lab.units() if host.unit_state(unit) != "active"]
+
     def left(self) -> int:
         return self.count("dag_id = 'lab_soak' AND state IS DISTINCT FROM 'success'")
 
@@ -145,6 +148,7 @@ class Soak:
     def strike(self, deadline: float) -> None:
         order: list[str] = []
         while time.time() < deadline:
+            wait_for("all units", self.inactive, lambda inactive: not inactive, timeout=120)
             self.feed()
             order = order or self.random.sample(kinds := sorted(self.kinds()), len(kinds))
             kind = order.pop()
@@ -202,7 +206,7 @@ def main() -> None:
     soak.strike(time.time() + 60 * given.minutes)
     soak.finish()
     counted = soak.account()
-    inactive = [f"{unit} on {host}" for host, unit in soak.lab.units() if host.unit_state(unit) != "active"]
+    inactive = soak.inactive()
     print(f"Seed {given.seed}, {given.minutes:g} minutes of faults.\n")
     print("| " + " | ".join(counted) + " |\n" + "|---" * len(counted) + "|")
     print("| " + " | ".join(map(str, counted.values())) + " |\n")
