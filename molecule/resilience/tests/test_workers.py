@@ -71,10 +71,10 @@ def test_a_task_uses_up_its_hosts_memory(lab: Lab, airflow: Airflow) -> None:
 
 
 def test_all_workers_are_stopped(lab: Lab, airflow: Airflow) -> None:
-    """Fifty tasks wait for four times the queue timeout: two and a half times it is less than Airflow bears.
+    """Fifty tasks wait for four times the queue timeout; three times is where Airflow gives up by itself.
 
-    The mechanisms are num_stuck_in_queued_retries and jwt_leeway. With Airflow's own two retries all tasks had
-    failed when the workers came back; with no leeway they were refused and had to be run a second time.
+    The mechanisms are num_stuck_in_queued_retries and jwt_leeway. With Airflow's own two retries the tasks
+    had failed when the workers came back; with no leeway they were refused and had to be run a second time.
     """
     with faults.stopped("airflow-worker", *lab.hosts("workers")):
         run = airflow.trigger("lab_fifty", seconds=[0] * 50)
