@@ -102,6 +102,7 @@ $(MOLECULE_RUNS): molecule-%: venv
 
 .PHONY: soak
 soak: venv ## ten minutes of faults on a cluster at work; SEED=2 for another order
+	@$(ENGINE) molecule destroy -s resilience
 	@$(ENGINE) molecule converge -s resilience
 	@$(ENGINE) env PYTHONPATH=molecule/shared python molecule/resilience/soak.py --seed $(or $(SEED),1)
 	@$(ENGINE) molecule destroy -s resilience

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # How often the compose file has each worker checked, in seconds; and how often airflow-fleet-check runs.
 OFFICIAL_INTERVAL = 30
-CHECK_INTERVAL = 10
+CHECK_INTERVAL = 5
 TIMES = 5
 OFFICIAL = (
     "/opt/airflow/current/bin/celery --app=airflow.providers.celery.executors.celery_executor.app"

@@ -39,7 +39,7 @@ class Variant:
 
 OWN = Variant()
 VARIANTS = {
-    "idle-sleep-0.5": Variant({"scheduler": {"SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5"}}),
+    "idle-sleep-1": Variant({"scheduler": {"SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "1"}}),
     "idle-sleep-0.2": Variant({"scheduler": {"SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2"}}),
     "max-tis-0": Variant({"scheduler": {"SCHEDULER__MAX_TIS_PER_QUERY": "0"}}),
     "sync-parallelism-4": Variant({"scheduler": {"CELERY__SYNC_PARALLELISM": "4"}}),

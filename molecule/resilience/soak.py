@@ -134,9 +134,6 @@ class Soak:
             where += f" AND hostname = '{target.name}'"
         return self.count(where)
 
-    def inactive(self) -> list[str]:
-        return [f"{unit} on {host}" for host, unit in self.lab.units() if host.unit_state(unit) != "active"]
-
     def left(self) -> int:
         return self.count("dag_id = 'lab_soak' AND state IS DISTINCT FROM 'success'")
 
@@ -148,7 +145,7 @@ class Soak:
     def strike(self, deadline: float) -> None:
         order: list[str] = []
         while time.time() < deadline:
-            wait_for("all units", self.inactive, lambda inactive: not inactive, timeout=120)
+            wait_for("a whole cluster", self.lab.ailing, lambda ailing: not ailing, timeout=120)
             self.feed()
             order = order or self.random.sample(kinds := sorted(self.kinds()), len(kinds))
             kind = order.pop()
@@ -206,13 +203,13 @@ def main() -> None:
     soak.strike(time.time() + 60 * given.minutes)
     soak.finish()
     counted = soak.account()
-    inactive = soak.inactive()
+    ailing = soak.lab.ailing()
     print(f"Seed {given.seed}, {given.minutes:g} minutes of faults.\n")
     print("| " + " | ".join(counted) + " |\n" + "|---" * len(counted) + "|")
     print("| " + " | ".join(map(str, counted.values())) + " |\n")
     print(soak.recovery_table())
-    if counted["lost"] or counted["succeeded"] != counted["tasks"] or inactive:
-        sys.exit(f"lost: {counted['lost']}, not active: {inactive or 'none'}\n{soak.lab.journals()}")
+    if counted["lost"] or counted["succeeded"] != counted["tasks"] or ailing:
+        sys.exit(f"lost: {counted['lost']}, not well: {ailing or 'none'}\n{soak.lab.journals()}")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def heartbeat(**given: Any) -> dict[str, Any]:
 def test_silence_is_a_problem_once_patience_is_over() -> None:
     silent = worker()
     assert silent.problem(20.0, PATIENCE) is None
-    assert silent.problem(21.0, PATIENCE) == "no heartbeat for 21 s"
+    assert silent.problem(21.0, PATIENCE) == "no heartbeat for 20 s"
     silent.hear(heartbeat(), 21.0)
     assert silent.problem(21.0, PATIENCE) is None
 
@@ -41,7 +41,7 @@ def test_worker_that_said_goodbye_is_told_from_a_silent_one() -> None:
 @pytest.mark.parametrize(
     ("active", "waiting", "problem"),
     [
-        (1, 3, "took nothing for 21 s: messages wait, 1 of 2 slots are free"),
+        (1, 3, "took nothing for 20 s, though messages wait and slots are free"),
         (2, 3, None),
         (1, 0, None),
     ],
@@ -63,10 +63,19 @@ def test_worker_that_takes_tasks_is_not_starving_however_full_its_queue() -> Non
     assert busy.problem(50.0, PATIENCE) is None
 
 
-def test_lost_broker_is_a_problem_of_its_own() -> None:
-    fleet = Fleet({"w": worker()}, PATIENCE, broker_lost=100.0, broker_error="refused")
-    assert "the broker" not in fleet.find(120.0)
-    assert fleet.find(121.0)["the broker"] == "does not answer: refused"
+def test_without_a_broker_only_the_broker_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was known of the workers stands, and once it is back they have time to be heard again."""
+    clock = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: clock)
+    fleet = Fleet({"gone": worker(), "w": worker()}, PATIENCE, problems={"gone": "stopped"})
+    fleet.workers["w"].seen = 99.0
+    fleet.lose_broker(ConnectionError("refused"))
+    assert fleet.find(120.0) == {"gone": "stopped"}
+    assert fleet.find(121.0) == {"gone": "stopped", "the broker": "does not answer: refused"}
+    clock = 300.0
+    fleet.find_broker()
+    assert fleet.find(300.0) == {"gone": "no heartbeat for 20 s"}
+    assert fleet.find(321.0).keys() == {"gone", "w"}
 
 
 def test_changes_are_said_once_and_the_state_is_written(
@@ -80,10 +89,16 @@ def test_changes_are_said_once_and_the_state_is_written(
     fleet.hear(heartbeat(hostname="celery@not-in-the-inventory"))
     fleet.report()
     fleet.report()
-    assert capsys.readouterr().out == "<3>w: no heartbeat for 21 s\n"
+    assert capsys.readouterr().out == "<3>w: no heartbeat for 20 s\n"
     status = json.loads((tmp_path / "status.json").read_text())
-    assert status["problems"] == {"w": "no heartbeat for 21 s"}
+    assert status["problems"] == {"w": "no heartbeat for 20 s"}
     assert status["workers"]["v"] == {"active": 0, "slots": 2, "queues": ["default"], "problem": None}
+
+    fleet.hear(heartbeat(type="worker-offline"))
+    clock = 42.0
+    fleet.hear(heartbeat(hostname="celery@v"))
+    fleet.report()
+    assert capsys.readouterr().out == "<3>w: stopped\n"
 
     fleet.hear(heartbeat())
     fleet.report()

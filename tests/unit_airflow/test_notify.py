@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import socket
 import threading
+from collections import defaultdict
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import lakehouse_notify
 import pytest
-from lakehouse_notify import Watchdog
+from celery.signals import worker_ready, worker_shutting_down
+from lakehouse_notify import Watchdog, answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,8 +50,8 @@ def systemd(tmp_path: Path) -> Iterator[Systemd]:
 
 
 @contextmanager
-def server(reply: bytes) -> Iterator[str]:
-    """Give the URL of a broker that answers each connection with ``reply``, or holds it without a word."""
+def broker(*replies: bytes) -> Iterator[str]:
+    """Give the URL of a broker that replies so to a login and a PING, or says nothing at all."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         held = []
 
@@ -59,8 +62,9 @@ def server(reply: bytes) -> Iterator[str]:
                 except OSError:
                     return
                 held.append(connection)
-                connection.recv(100)
-                connection.sendall(reply)
+                while replies and (asked := connection.recv(1000)):
+                    for command in asked.split(b"*")[1:]:
+                        connection.sendall(replies[b"PING" in command])
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -76,6 +80,37 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lakehouse_notify, "PATIENCE", 0.2)
 
 
+WELL = (b"+OK\r\n", b"+PONG\r\n")
+
+
+@pytest.mark.parametrize(
+    ("replies", "expected"),
+    [
+        (WELL, True),
+        ((b"+OK\r\n", b"-LOADING the dataset\r\n"), False),
+        ((b"-WRONGPASS invalid\r\n", b"-NOAUTH\r\n"), False),
+        ((b"-ERR max number of clients reached\r\n",) * 2, False),
+        ((), False),
+    ],
+    ids=["serves", "loads its data", "refuses the login", "is full", "accepts and says nothing"],
+)
+def test_broker_answers_only_if_it_would_serve(replies: tuple[bytes, ...], expected: object) -> None:
+    with broker(*replies) as url:
+        assert answers(url) is expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://u:p@127.0.0.1:1/0",
+        "db+postgresql://u:p@127.0.0.1:1/r",
+        "sentinel://one:26379;two:26379",
+    ],
+)
+def test_who_is_down_or_cannot_be_asked_does_not_answer(url: str) -> None:
+    assert not answers(url)
+
+
 def said_by(systemd: Systemd, *servers: str, turned: float, stopping: bool = False) -> list[str]:
     watchdog = Watchdog(systemd.address, 60.0, servers)
     watchdog.turned -= turned
@@ -85,45 +120,55 @@ def said_by(systemd: Systemd, *servers: str, turned: float, stopping: bool = Fal
 
 
 def test_turning_loop_is_alive(systemd: Systemd) -> None:
-    with server(b"-NOAUTH\r\n") as broker:
-        assert said_by(systemd, broker, turned=29) == ["WATCHDOG=1"]
+    with broker(*WELL) as url:
+        assert said_by(systemd, url, turned=29) == ["WATCHDOG=1"]
 
 
 def test_standing_loop_is_hung_if_all_it_waits_for_answers(systemd: Systemd) -> None:
-    with server(b"-NOAUTH\r\n") as broker, server(b"N") as database:
-        assert said_by(systemd, broker, database.replace("redis", "db+postgresql"), turned=31) == []
+    with broker(*WELL) as url:
+        assert said_by(systemd, url, turned=31) == []
 
 
-def test_standing_loop_is_alive_while_the_broker_is_down(systemd: Systemd) -> None:
-    with server(b"N") as database:
-        assert said_by(systemd, "redis://u:p@127.0.0.1:1/0", database, turned=3600) == ["WATCHDOG=1"]
+def test_standing_loop_is_alive_while_one_it_may_wait_for_does_not_answer(systemd: Systemd) -> None:
+    with broker(*WELL) as url:
+        assert said_by(systemd, url, "db+postgresql://u:p@127.0.0.1:1/r", turned=3600) == ["WATCHDOG=1"]
 
 
-def test_standing_loop_is_alive_while_the_broker_accepts_and_says_nothing(systemd: Systemd) -> None:
-    with server(b"") as broker:
-        assert said_by(systemd, broker, turned=3600) == ["WATCHDOG=1"]
-
-
-def test_standing_loop_is_alive_while_the_result_database_is_down(systemd: Systemd) -> None:
-    with server(b"-NOAUTH\r\n") as broker:
-        assert said_by(systemd, broker, "db+postgresql://u:p@127.0.0.1:1/r", turned=3600) == ["WATCHDOG=1"]
-
-
-def test_worker_of_a_broker_that_cannot_be_asked_is_not_killed(systemd: Systemd) -> None:
-    assert said_by(systemd, "sentinel://one:26379;two:26379", turned=3600) == ["WATCHDOG=1"]
+def test_loop_that_waited_has_time_to_turn_again(systemd: Systemd) -> None:
+    with broker() as url:
+        watchdog = Watchdog(systemd.address, 60.0, (url,))
+        watchdog.turned -= 3600
+        watchdog.look()
+    with broker(*WELL) as url:
+        watchdog.servers = (url,)
+        watchdog.look()
+    assert systemd.heard() == ["WATCHDOG=1"] * 2
 
 
 def test_stopping_worker_is_left_to_its_stop_timeout(systemd: Systemd) -> None:
-    with server(b"-NOAUTH\r\n") as broker:
-        assert said_by(systemd, broker, turned=600, stopping=True) == ["WATCHDOG=1"]
+    with broker(*WELL) as url:
+        assert said_by(systemd, url, turned=600, stopping=True) == ["WATCHDOG=1"]
 
 
 def test_systemd_that_does_not_listen_is_no_error(tmp_path: Path) -> None:
     Watchdog(str(tmp_path / "none"), 60.0, ()).tell("WATCHDOG=1")
 
 
-def test_tasks_do_not_inherit_the_way_to_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WATCHDOG_USEC", "60000000")
+def test_worker_takes_the_way_to_systemd_for_itself(
+    monkeypatch: pytest.MonkeyPatch, systemd: Systemd
+) -> None:
+    """Tasks inherit none of it; the worker says when it is ready and when it stops."""
+    monkeypatch.setenv("NOTIFY_SOCKET", systemd.address)
+    monkeypatch.setenv("WATCHDOG_USEC", "0")
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
-    lakehouse_notify.prepare(SimpleNamespace())
+    monkeypatch.setattr(worker_ready, "receivers", [])
+    monkeypatch.setattr(worker_shutting_down, "receivers", [])
+    steps: dict[str, set[type]] = defaultdict(set)
+    conf = SimpleNamespace(broker_url="", result_backend="")
+    lakehouse_notify.prepare(SimpleNamespace(app=SimpleNamespace(conf=conf, steps=steps)))
+    faulthandler.disable()
     assert not {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"} & os.environ.keys()
+    assert [step.__name__ for step in steps["consumer"]] == ["Pulse"]
+    worker_ready.send(sender=None)
+    worker_shutting_down.send(sender=None)
+    assert systemd.heard() == ["READY=1", "STOPPING=1"]

@@ -16,8 +16,4 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def whole(lab: Lab) -> Iterator[None]:
     yield
-    wait_for(
-        "all units to be active",
-        lambda: [f"{unit} on {host.name}" for host, unit in lab.units() if host.unit_state(unit) != "active"],
-        lambda inactive: not inactive,
-    )
+    wait_for("all to be well", lab.ailing, lambda ailing: not ailing)

@@ -24,11 +24,6 @@ def problems(lab: Lab) -> dict[str, str]:
     return dict(json.loads(status)["problems"])
 
 
-def failed_units(host: Host) -> list[str]:
-    lines = host.check_output("systemctl list-units --failed --plain --no-legend").splitlines()
-    return [line.split()[0] for line in lines]
-
-
 def journal_since(host: Host, unit: str, start: float) -> str:
     return host.check_output("journalctl --no-pager -o cat --since=@%s -u %s", str(int(start)), unit)
 
@@ -42,7 +37,7 @@ def wait_reported(lab: Lab, start: float, **wanted: str) -> None:
         said = {
             name: text in found.get(name, "") and f"{name}: {text}" in journal for name, text in names.items()
         }
-        failed = "airflow-fleet-check.service" in failed_units(host)
+        failed = "airflow-fleet-check.service" in host.failed_units()
         return [name for name in said if not (said[name] and failed)]
 
     left = start + REPORTED_WITHIN - time.time()
@@ -50,7 +45,7 @@ def wait_reported(lab: Lab, start: float, **wanted: str) -> None:
 
 
 def wait_well(lab: Lab) -> None:
-    wait_for("all to be well", lambda: failed_units(lab.one("flower")), lambda failed: not failed)
+    wait_for("all to be well", lab.one("flower").failed_units, lambda failed: not failed)
     assert problems(lab) == {}
 
 
@@ -139,6 +134,7 @@ def test_a_broker_that_hangs_ends_no_worker(lab: Lab, airflow: Airflow) -> None:
     start = time.time()
     with faults.hung(lab.one("valkey"), "valkey-server"):
         wait_reported(lab, start, the_broker="does not answer")
+        assert problems(lab).keys() == {"the broker"}
         time.sleep(start + 2 * WATCHDOG - time.time())
     run.wait()
     assert_survived(lab, run)
@@ -153,7 +149,7 @@ def test_who_watches_is_watched(lab: Lab) -> None:
     with faults.hung(host, "airflow-fleet"):
         wait_for(
             "the check to fail",
-            lambda: failed_units(host),
+            host.failed_units,
             lambda failed: "airflow-fleet-check.service" in failed,
             timeout=REPORTED_WITHIN,
         )

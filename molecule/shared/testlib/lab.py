@@ -75,6 +75,10 @@ class Host:
     def unit_state(self, unit: str) -> str:
         return str(self.run("systemctl is-active %s", unit).stdout).strip()
 
+    def failed_units(self) -> list[str]:
+        lines = self.check_output("systemctl list-units --failed --plain --no-legend").splitlines()
+        return [line.split()[0] for line in lines]
+
     def unit(self, unit: str) -> dict[str, str]:
         """Give a unit's properties; times are "@" and seconds."""
         lines = self.check_output("systemctl show --timestamp=unix %s", unit).splitlines()
@@ -154,6 +158,16 @@ class Lab:
         return [
             (host, unit) for group, units in groups.items() for host in self.hosts(group) for unit in units
         ]
+
+    def ailing(self) -> list[str]:
+        """Give what does not run that ought to, and what has failed."""
+        inactive = [
+            f"{unit} on {host.name}" for host, unit in self.units() if host.unit_state(unit) != "active"
+        ]
+        failed = [f"{unit} on {host.name}" for host in self.hosts() for unit in host.failed_units()]
+        # Debian's postgresql.service is active whether its server is or not.
+        database = [] if self.one("postgres").run("pg_isready").rc == 0 else ["PostgreSQL"]
+        return inactive + failed + database
 
     def workers(self, queue: str) -> list[Host]:
         """Give the hosts whose worker reads a queue."""

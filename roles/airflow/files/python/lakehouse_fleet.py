@@ -53,12 +53,11 @@ class Worker:
             self.starving_since = now
 
     def problem(self, now: float, patience: float) -> str | None:
-        """Say what is wrong for longer than ``patience`` seconds."""
-        if (silent := now - self.seen) > patience:
-            return "stopped" if self.stopped else f"no heartbeat for {silent:.0f} s"
-        if self.starving_since is not None and (starving := now - self.starving_since) > patience:
-            free = self.slots - self.active
-            return f"took nothing for {starving:.0f} s: messages wait, {free} of {self.slots} slots are free"
+        """Say what is wrong for longer than ``patience`` seconds, in words that stay while it does."""
+        if now - self.seen > patience:
+            return "stopped" if self.stopped else f"no heartbeat for {patience:g} s"
+        if self.starving_since is not None and now - self.starving_since > patience:
+            return f"took nothing for {patience:g} s, though messages wait and slots are free"
         return None
 
 
@@ -78,16 +77,33 @@ class Fleet:
 
     def find(self, now: float) -> dict[str, str]:
         """Give what is wrong: a sentence for each worker, and one for the broker."""
-        found = {name: worker.problem(now, self.patience) for name, worker in self.workers.items()}
-        if self.broker_lost is not None and now - self.broker_lost > self.patience:
-            found["the broker"] = f"does not answer: {self.broker_error}"
+        if self.broker_lost is not None:
+            # Nothing can be heard of the workers: what was known of them stands.
+            found = {name: self.problems.get(name) for name in self.workers}
+            if now - self.broker_lost > self.patience:
+                found["the broker"] = f"does not answer: {self.broker_error}"
+        else:
+            found = {name: worker.problem(now, self.patience) for name, worker in self.workers.items()}
         return {name: problem for name, problem in found.items() if problem}
+
+    def lose_broker(self, error: Exception) -> None:
+        self.broker_lost = self.broker_lost or time.monotonic()
+        self.broker_error = str(error)
+
+    def find_broker(self) -> None:
+        """Give the workers as long to be heard again as at the start, unless they were not well before."""
+        if self.broker_lost is not None:
+            self.broker_lost = None
+            for name, worker in self.workers.items():
+                if name not in self.problems:
+                    worker.seen, worker.starving_since = time.monotonic(), None
 
     def report(self) -> None:
         """Write down the state of the fleet, and each change of it to the journal."""
         found = self.find(time.monotonic())
-        for name in sorted(found.keys() - self.problems.keys()):
-            print(f"{ERROR}{name}: {found[name]}", flush=True)
+        for name, problem in sorted(found.items()):
+            if problem != self.problems.get(name):
+                print(f"{ERROR}{name}: {problem}", flush=True)
         for name in sorted(self.problems.keys() - found.keys()):
             print(f"{NOTICE}{name}: well again", flush=True)
         self.problems = found
@@ -136,7 +152,7 @@ class Listener(EventReceiver):
             for queue in self.queues:
                 pipeline.llen(queue)
             waiting = dict(zip(self.queues, pipeline.execute(), strict=True))
-        self.fleet.broker_lost = None
+        self.fleet.find_broker()
         for worker in self.fleet.workers.values():
             worker.look(waiting, now)
         self.fleet.report()
@@ -152,14 +168,13 @@ def main() -> None:
     app = Celery(broker=os.environ["AIRFLOW__CELERY__BROKER_URL"])
     app.conf.broker_transport_options = {"socket_timeout": 5, "socket_connect_timeout": 5}
     while True:
-        connection = app.connection_for_read()
-        try:
-            Listener(fleet, app, connection).capture(wakeup=False)
-        except (OperationalError, *connection.connection_errors, *connection.channel_errors) as error:
-            fleet.broker_lost = fleet.broker_lost or time.monotonic()
-            fleet.broker_error = str(error)
-            fleet.report()
-            time.sleep(INTERVAL)
+        with app.connection_for_read() as connection:
+            try:
+                Listener(fleet, app, connection).capture(wakeup=False)
+            except (OperationalError, *connection.connection_errors, *connection.channel_errors) as error:
+                fleet.lose_broker(error)
+                fleet.report()
+                time.sleep(INTERVAL)
 
 
 if __name__ == "__main__":

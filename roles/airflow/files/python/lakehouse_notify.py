@@ -14,35 +14,32 @@ import socket
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+import psycopg2
+import redis
 from celery import bootsteps
 from celery.signals import worker_init, worker_ready, worker_shutting_down
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# What a server answers before any login: enough to know that it does.
-QUESTIONS = {
-    "redis": b"PING\r\n",
-    # SSLRequest, https://www.postgresql.org/docs/current/protocol-message-formats.html
-    "db+postgresql": b"\x00\x00\x00\x08\x04\xd2\x16\x2f",
-}
-PATIENCE = 2.0
+PATIENCE = 2
 
 
 def answers(url: str) -> bool:
-    """Tell whether a server answers; of one that cannot be asked, assume that it does not."""
-    parts = urlsplit(url)
-    question = QUESTIONS.get(parts.scheme)
-    if question is None or parts.hostname is None or parts.port is None:
-        return False
+    """Tell whether a server would serve the worker; of one that cannot be asked, assume that it would not."""
     try:
-        with socket.create_connection((parts.hostname, parts.port), PATIENCE) as connection:
-            connection.sendall(question)
-            return bool(connection.recv(1))
-    except OSError:
-        return False
+        if url.startswith("redis://"):
+            with redis.Redis.from_url(
+                url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, retry=None
+            ) as broker:
+                return bool(broker.ping())
+        if url.startswith("db+postgresql://"):
+            psycopg2.connect(url.removeprefix("db+"), connect_timeout=PATIENCE).close()
+            return True
+    except (redis.RedisError, psycopg2.Error):
+        pass
+    return False
 
 
 class Watchdog:
@@ -71,10 +68,14 @@ class Watchdog:
 
     def look(self, *_: Any) -> None:
         """Tell systemd that the worker lives, unless it is hung."""
-        fresh = time.monotonic() - self.turned < self.patience / 2
+        stands = time.monotonic() - self.turned > self.patience / 2
         # A worker that is told to stop leaves its loop and waits for its tasks: TimeoutStopSec is for that.
-        if fresh or self.stopping or not all(map(answers, self.servers)):
-            self.tell("WATCHDOG=1")
+        if stands and not self.stopping:
+            if all(map(answers, self.servers)):
+                return
+            # It may have waited until now, and may sleep on before it tries again.
+            self.turn()
+        self.tell("WATCHDOG=1")
 
     def ready(self, **_: Any) -> None:
         self.turn()
@@ -104,6 +105,7 @@ def prepare(sender: Any, **_: Any) -> None:
         """Notes that the event loop turns; begins anew with each connection, as all timers do."""
 
         requires = ("celery.worker.consumer.connection:Connection",)
+        timer: Any = None
 
         def start(self, parent: Any) -> None:
             watchdog.turn()
@@ -111,7 +113,8 @@ def prepare(sender: Any, **_: Any) -> None:
 
         def stop(self, parent: Any) -> None:
             del parent
-            self.timer.cancel()
+            if self.timer is not None:
+                self.timer.cancel()
 
     sender.app.steps["consumer"].add(Pulse)
     worker_ready.connect(watchdog.ready, weak=False)
