@@ -143,11 +143,11 @@ class Cluster:
     def start_copies(self, host: Host, numbers: list[int]) -> list[str]:
         """Start more workers on a host, each with a name of its own, and give their names."""
         host.check_output(
-            "sed -e '/^ExecStart=/s|$| --celery-hostname copy%%i --pid /var/lib/airflow/copy%%i.pid|'"
-            " -e '/^EnvironmentFile=/iEnvironment=AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT=2%%i'"
+            "sed -e '/^ExecStart=/s|$| --celery-hostname copy%i --pid /var/lib/airflow/copy%i.pid|'"
+            " -e '/^EnvironmentFile=/iEnvironment=AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT=2%i'"
             " /etc/systemd/system/airflow-worker.service >/run/systemd/system/airflow-worker-copy@.service"
-            " && systemctl daemon-reload && systemctl start %s",
-            *(f"airflow-worker-copy@{number}" for number in numbers),
+            " && systemctl daemon-reload && systemctl start "
+            + " ".join(f"airflow-worker-copy@{number}" for number in numbers)
         )
         return [f"copy{number}" for number in numbers]
 
