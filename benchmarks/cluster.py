@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 from collections import Counter
@@ -69,6 +70,15 @@ TIMES = """
 Amounts = Counter[str]
 
 
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """Give a parser with what all benchmarks know."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--as-is", action="store_true", help="do not run site.yml first")
+    return parser
+
+
 def component(unit: str) -> str:
     return COMPONENTS.get(unit.removesuffix(".service").partition("@")[0].removesuffix("-copy"), OTHER)
 
@@ -79,16 +89,13 @@ def load() -> float:
 
 
 class Cluster:
-    def __init__(self) -> None:
+    def __init__(self, *, as_is: bool) -> None:
+        """Bring the hosts to what the sources say, with the benchmarks' DAGs; or leave them as they are."""
         self.lab = Lab(FOLDER)
         self.control = self.lab.one("schedulers")
-
-    def install(self) -> None:
-        """Bring the hosts to what the sources say, with the DAGs of the benchmarks."""
-        dags = PROJECT / "benchmarks" / "dags"
-        play(self.lab.inventory, f"--extra-vars=airflow_dags_source={dags}").assert_passed()
-
-    def connect(self) -> None:
+        if not as_is:
+            dags = PROJECT / "benchmarks" / "dags"
+            play(self.lab.inventory, f"--extra-vars=airflow_dags_source={dags}").assert_passed()
         url = f"http://{self.control.address}:8080"
         self.airflow = Airflow(url, "admin", self.lab.secrets["airflow_admin_password"])
 

@@ -5,12 +5,11 @@ Run with ``make benchmark-health``: on the hosts of the scenario ``throughput``.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from typing import TYPE_CHECKING
 
-from cluster import Cluster, load
+from cluster import Cluster, arguments, load
 
 if TYPE_CHECKING:
     from testlib import Host
@@ -42,13 +41,10 @@ def cpu_of(host: Host, settings: str, command: str) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--seconds", type=float, default=120, help="how long to follow the watch")
-    parser.add_argument("--as-is", action="store_true", help="do not run site.yml first")
     options = parser.parse_args()
-    cluster = Cluster()
-    if not options.as_is:
-        cluster.install()
+    cluster = Cluster(as_is=options.as_is)
     workers, watch = cluster.lab.hosts("workers"), cluster.lab.one("flower")
 
     before = cluster.read("cpu", [watch])["watch"]

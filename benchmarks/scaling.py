@@ -6,14 +6,13 @@ few hosts. Prints Markdown, and keeps the figures beside the lab's inventory.
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
 import time
 from typing import Any
 
-from cluster import FOLDER, OTHER, Cluster, load
+from cluster import FOLDER, OTHER, Cluster, arguments, load
 from testlib import Host
 from throughput import CONTROL_PLANE, table
 
@@ -149,17 +148,13 @@ def report(figures: dict[str, Any]) -> None:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 5, 10, 20])
     parser.add_argument("--seconds", type=float, default=30, help="how long to watch each")
     parser.add_argument("--no-tasks", action="store_true", help="leave out the tasks that last")
-    parser.add_argument("--as-is", action="store_true", help="do not run site.yml first")
     options = parser.parse_args()
 
-    cluster = Cluster()
-    if not options.as_is:
-        cluster.install()
-    cluster.connect()
+    cluster = Cluster(as_is=options.as_is)
     nodes = ", ".join(f"'{cluster.lab.host(name).address}'" for name in NODES)
     connections = CONNECTIONS.format(nodes=nodes)
     figures: dict[str, Any] = {"idle": []}

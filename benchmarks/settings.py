@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster import FOLDER, Cluster, load
+from cluster import FOLDER, Cluster, arguments, load
 from throughput import CONTROL_PLANE, pick, table
 
 FIGURES = FOLDER / "settings.json"
@@ -93,19 +93,15 @@ def report(runs: list[Figures]) -> str:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("settings", nargs="*", default=list(VARIANTS), help=", ".join(VARIANTS))
     parser.add_argument("--dags", nargs="+", default=["wide_200", "chain_20"])
     parser.add_argument("--warm-up", default="wide_50")
     parser.add_argument("--slots", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=15, help="how long to watch each at rest")
-    parser.add_argument("--as-is", action="store_true", help="do not run site.yml first")
     options = parser.parse_args()
 
-    cluster = Cluster()
-    if not options.as_is:
-        cluster.install()
-    cluster.connect()
+    cluster = Cluster(as_is=options.as_is)
     runs: list[Figures] = []
     try:
         cluster.run_workers(["control"], options.slots)

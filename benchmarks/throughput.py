@@ -7,7 +7,6 @@ lab's inventory.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chart import Bar, chart
-from cluster import COMPONENTS, FOLDER, OTHER, Cluster, load
+from cluster import COMPONENTS, FOLDER, OTHER, Cluster, arguments, load
 
 FIGURES = FOLDER / "throughput.json"
 # What every task passes through, whichever host it runs on.
@@ -163,7 +162,7 @@ def draw(runs: list[Figures]) -> str:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument(
         "parts", nargs="*", default=["executors", "hosts"], help="executors, hosts, or report"
     )
@@ -172,7 +171,6 @@ def main() -> None:
     parser.add_argument("--hosts", nargs="+", type=int, default=[1, 2, 3], choices=[1, 2, 3])
     parser.add_argument("--host-dags", nargs="+", default=["wide_200", "wide_200"])
     parser.add_argument("--warm-up", default="wide_50")
-    parser.add_argument("--as-is", action="store_true", help="do not run site.yml first")
     parser.add_argument("--plot", type=Path, help="where to draw the executors' figures")
     options = parser.parse_args()
 
@@ -185,10 +183,7 @@ def main() -> None:
     dags = {"executors": options.dags, "hosts": options.host_dags}
     parts = [part for part in setups if part in options.parts]
     if parts:
-        cluster = Cluster()
-        if not options.as_is:
-            cluster.install()
-        cluster.connect()
+        cluster = Cluster(as_is=options.as_is)
         try:
             for part in parts:
                 figures[part] = []

@@ -15,17 +15,20 @@ from typing import Any
 import lakehouse_worker
 import pytest
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
+from airflow.sdk.api.client import Client
 from airflow.sdk.execution_time.supervisor import WatchedSubprocess
 from celery.concurrency.asynpool import AsynPool
 
 AIRFLOW = WatchedSubprocess._register_pipe_readers
 CELERY = AsynPool.flush
+SDK = Client.request
 
 
 @pytest.fixture(autouse=True)
 def put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WatchedSubprocess, "_register_pipe_readers", AIRFLOW)
     monkeypatch.setattr(AsynPool, "flush", CELERY)
+    monkeypatch.setattr(Client, "request", SDK)
 
 
 def start(caplog: pytest.LogCaptureFixture) -> dict[str, str]:
@@ -49,6 +52,7 @@ def test_all_mends_are_in_place_with_the_locked_versions(caplog: pytest.LogCaptu
     assert set(start(caplog).values()) == {"in place"}
     assert WatchedSubprocess._register_pipe_readers is not AIRFLOW
     assert AsynPool.flush is not CELERY
+    assert Client.request is not SDK
 
 
 def test_other_versions_are_left_alone(
@@ -56,7 +60,8 @@ def test_other_versions_are_left_alone(
 ) -> None:
     monkeypatch.setattr(lakehouse_worker, "version", lambda _: "99.0")
     said = start(caplog)
-    assert left_out(said) == 2
+    assert left_out(said) == 3
+    assert Client.request is SDK
     assert "it is for celery 5.6.3, this is 99.0" in "".join(said.values())
     assert WatchedSubprocess._register_pipe_readers is AIRFLOW
     assert AsynPool.flush is CELERY
@@ -82,7 +87,7 @@ def test_package_that_is_not_there_is_no_error(
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(lakehouse_worker, "version", version)
-    assert left_out(start(caplog)) == 2
+    assert left_out(start(caplog)) == 3
 
 
 def test_kernel_without_pidfd_is_no_error(

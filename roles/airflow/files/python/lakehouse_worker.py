@@ -16,21 +16,31 @@ import io
 import logging
 import os
 import selectors
+import time
 from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import lakehouse_notify  # noqa: F401 - it connects itself to the worker's signals
+from airflow.configuration import conf
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 from celery.signals import import_modules
+from tenacity import wait_random_exponential
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FunctionType
 
+    from tenacity import RetryCallState
+
 CELERY_CONFIG = DEFAULT_CELERY_CONFIG
 
 log = logging.getLogger(__name__)
+
+# Of task_instance_heartbeat_timeout, after which the scheduler starts a task elsewhere: for this part of it a
+# task goes on without the API; in the rest its last attempt fails and its process ends.
+PATIENCE = 0.85
+RETRY_WAIT_MAX = 10  # seconds
 
 # What Airflow imports for a task only once the task is there: the first two in each slot, the others in the
 # process of every single task, which is forked from the slot. None opens a connection or starts a thread.
@@ -132,6 +142,33 @@ def remember_busy_slots() -> None:
     AsynPool.flush = flush
 
 
+def outlast_outages() -> None:
+    """Let a task try to reach the API for a time, not for a number of attempts, and then end.
+
+    How long attempts take depends on how they fail, and a call that follows a failed one has attempts of its
+    own: no number lets a task survive a long outage and surely ends it before it is started elsewhere.
+    """
+    from airflow.sdk.api.client import Client  # noqa: PLC0415 - only workers need it
+
+    # What decides whether to try again is left as it is.
+    original = Client.request.__wrapped__
+    expect("apache-airflow-task-sdk", "1.3.2", {original: "47a84818c29aec97"})
+    patience = PATIENCE * conf.getint("lakehouse", "task_instance_heartbeat_timeout", fallback=300)
+
+    @functools.wraps(original)
+    def request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        response = original(self, *args, **kwargs)
+        self.answered = time.monotonic()
+        return response
+
+    def out_of_time(state: RetryCallState) -> bool:
+        answered: float = getattr(state.args[0], "answered", state.start_time)
+        return bool(time.monotonic() + state.upcoming_sleep - answered >= patience)
+
+    wait = wait_random_exponential(max=RETRY_WAIT_MAX)
+    Client.request = Client.request.retry.copy(stop=out_of_time, wait=wait).wraps(request)
+
+
 def load_once() -> None:
     """Load before the pool forks what every slot and every task would load for itself."""
     missing = []
@@ -152,6 +189,7 @@ def load_once() -> None:
 MENDS: dict[str, Callable[[], None]] = {
     "Waking at a task's exit": wake_on_exit,
     "Remembering busy slots over a reconnect": remember_busy_slots,
+    "Outlasting outages of the API": outlast_outages,
     "Loading once for all slots": load_once,
 }
 
