@@ -145,7 +145,7 @@ class Soak:
     def strike(self, deadline: float) -> None:
         order: list[str] = []
         while time.time() < deadline:
-            wait_for("a whole cluster", self.lab.ailing, lambda ailing: not ailing, timeout=120)
+            self.lab.wait_well(timeout=120)
             self.feed()
             order = order or self.random.sample(kinds := sorted(self.kinds()), len(kinds))
             kind = order.pop()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from testlib import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,7 +12,13 @@ if TYPE_CHECKING:
     from testlib import Lab
 
 
+@pytest.fixture
+def cut_off() -> list[str]:
+    """Give the workers that a fault of more than one test still keeps away."""
+    return []
+
+
 @pytest.fixture(autouse=True)
-def whole(lab: Lab) -> Iterator[None]:
+def whole(lab: Lab, cut_off: list[str]) -> Iterator[None]:
     yield
-    wait_for("all to be well", lab.ailing, lambda ailing: not ailing)
+    lab.wait_well(apart=cut_off)

@@ -16,7 +16,7 @@ OUTAGE = 100
 def test_postgresql_is_down_while_tasks_run(lab: Lab, airflow: Airflow) -> None:
     """One task ends meanwhile, the other goes on; scheduler and DAG processor come back by themselves.
 
-    The mechanism is outlast_outages of the worker's module. With Airflow's own values (5 retries, 3 heartbeats)
+    The mechanism is outlast_outages of the worker's module. With Airflow's own 5 attempts and 3 heartbeats
     both tasks had to be run a second time.
     """
     run = airflow.trigger("lab_two", seconds=[20, OUTAGE + 15])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from testlib import assert_survived, faults, wait_for, wait_running
+from testlib import WATCH_CHECK, assert_survived, faults, wait_for, wait_running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,12 +15,6 @@ if TYPE_CHECKING:
 
 REPORTED_WITHIN = 60  # NFR-1
 WATCHDOG = 60  # WatchdogSec of the worker; a loop counts as standing after half of it
-
-
-def problems(lab: Lab) -> dict[str, str]:
-    """Give what the watch finds wrong, by worker."""
-    status = lab.one("flower").check_output("cat /run/airflow-fleet/status.json")
-    return dict(json.loads(status)["problems"])
 
 
 def journal_since(host: Host, unit: str, start: float) -> str:
@@ -33,24 +26,15 @@ def wait_reported(lab: Lab, start: float, **wanted: str) -> None:
     host, names = lab.one("flower"), {name.replace("_", " "): text for name, text in wanted.items()}
 
     def unreported() -> list[str]:
-        found, journal = problems(lab), journal_since(host, "airflow-fleet", start)
+        found, journal = lab.problems(), journal_since(host, "airflow-fleet", start)
         said = {
             name: text in found.get(name, "") and f"{name}: {text}" in journal for name, text in names.items()
         }
-        failed = "airflow-fleet-check.service" in host.failed_units()
+        failed = WATCH_CHECK in host.failed_units()
         return [name for name in said if not (said[name] and failed)]
 
     left = start + REPORTED_WITHIN - time.time()
     wait_for(f"reports of {names}", unreported, lambda names: not names, timeout=left)
-
-
-def wait_well(lab: Lab) -> None:
-    # While the check runs anew its unit has not failed, whatever it is about to find.
-    wait_for(
-        "all to be well",
-        lambda: [*lab.one("flower").failed_units(), *problems(lab).items()],
-        lambda found: not found,
-    )
 
 
 @contextmanager
@@ -98,14 +82,14 @@ def test_workers_that_are_cut_off_or_take_nothing_are_reported(lab: Lab, airflow
     The mechanism is airflow-fleet: with another patience than 20 s, 300, nothing was reported in time.
     """
     idle, silent = lab.host("worker1"), lab.host("worker2")
-    wait_well(lab)
+    lab.wait_well()
     with consuming_nothing(lab, idle, f"host.{idle.name}"), faults.cut_off(silent, faults.BROKER_PORT):
         start = time.time()
         run = airflow.trigger("lab_worker1", seconds=[1])
         wait_reported(lab, start, worker1="took nothing", worker2="no heartbeat")
     run.wait()
     assert_survived(lab, run)
-    wait_well(lab)
+    lab.wait_well()
 
 
 def test_a_hung_worker_is_reported_and_restarted(lab: Lab, airflow: Airflow) -> None:
@@ -119,7 +103,7 @@ def test_a_hung_worker_is_reported_and_restarted(lab: Lab, airflow: Airflow) -> 
     wait_reported(lab, start, worker1="no heartbeat")
     faults.wait_restarted(worker, "airflow-worker", before)
     assert "Watchdog timeout" in journal_since(worker, "airflow-worker", start)
-    wait_well(lab)
+    lab.wait_well()
     run = airflow.trigger("lab_worker1", seconds=[1])
     run.wait()
     assert_survived(lab, run)
@@ -138,13 +122,13 @@ def test_a_broker_that_hangs_ends_no_worker(lab: Lab, airflow: Airflow) -> None:
     start = time.time()
     with faults.hung(lab.one("valkey"), "valkey-server"):
         wait_reported(lab, start, the_broker="does not answer")
-        assert problems(lab).keys() == {"the broker"}
+        assert lab.problems().keys() == {"the broker"}
         time.sleep(start + 2 * WATCHDOG - time.time())
     run.wait()
     assert_survived(lab, run)
     for worker in workers:
         assert worker.unit("airflow-worker")["InvocationID"] == before[worker.name]["InvocationID"], worker
-    wait_well(lab)
+    lab.wait_well()
 
 
 def test_who_watches_is_watched(lab: Lab) -> None:
@@ -154,8 +138,8 @@ def test_who_watches_is_watched(lab: Lab) -> None:
         wait_for(
             "the check to fail",
             host.failed_units,
-            lambda failed: "airflow-fleet-check.service" in failed,
+            lambda failed: WATCH_CHECK in failed,
             timeout=REPORTED_WITHIN,
         )
         assert "has not looked" in journal_since(host, "airflow-fleet-check", start)
-    wait_well(lab)
+    lab.wait_well()

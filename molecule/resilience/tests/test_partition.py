@@ -31,6 +31,7 @@ class LongCut:
     since: float
     anywhere: Run
     here: Run
+    hosts: list[str]
     end: ExitStack
 
 
@@ -42,16 +43,21 @@ def long_cut(lab: Lab, airflow: Airflow) -> Iterator[LongCut]:
         for run in (anywhere, here):
             wait_running(lab, run, 1)
     with ExitStack() as end:
-        since = time.time()
+        since, hosts = time.time(), [worker1.name]
         end.enter_context(faults.cut_off(worker1, faults.API_PORT, faults.BROKER_PORT, faults.DATABASE_PORT))
-        yield LongCut(since, anywhere, here, end)
+        end.callback(hosts.clear)
+        yield LongCut(since, anywhere, here, hosts, end)
 
 
-@pytest.mark.usefixtures("long_cut")
+@pytest.fixture
+def cut_off(long_cut: LongCut) -> list[str]:
+    return long_cut.hosts
+
+
 def test_a_worker_is_cut_off_from_the_api_for_a_short_time(lab: Lab, airflow: Airflow) -> None:
     """Neither the task that ends meanwhile nor the one that goes on is lost.
 
-    The mechanism is outlast_outages of the worker's module. With Airflow's own values (5 retries, 3 heartbeats)
+    The mechanism is outlast_outages of the worker's module. With Airflow's own 5 attempts and 3 heartbeats
     both tasks had to be run a second time.
     """
     run = airflow.trigger("lab_worker2_two", seconds=[30, SHORT_CUT + 15])
@@ -64,7 +70,6 @@ def test_a_worker_is_cut_off_from_the_api_for_a_short_time(lab: Lab, airflow: Ai
     recovered("api-cut", mended, run)
 
 
-@pytest.mark.usefixtures("long_cut")
 def test_a_worker_is_cut_off_from_the_broker(lab: Lab, airflow: Airflow) -> None:
     """What runs there ends; what waits is taken once the network is back.
 
@@ -90,7 +95,6 @@ def test_a_worker_is_cut_off_from_the_broker(lab: Lab, airflow: Airflow) -> None
     recovered("broker-cut", mended, waiting)
 
 
-@pytest.mark.usefixtures("long_cut")
 def test_a_worker_is_stopped_while_cut_off_from_the_broker(lab: Lab, airflow: Airflow) -> None:
     """The stop ends in time, and so does a task that needs less.
 

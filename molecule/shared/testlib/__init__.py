@@ -4,7 +4,7 @@ from testlib.airflow import Airflow, Run, TaskInstance
 from testlib.attempts import Attempt, assert_survived, attempts, wait_running
 from testlib.broker import Broker
 from testlib.flower import Flower
-from testlib.lab import AIRFLOW_UNITS, GROUP_UNITS, PROJECT, WATCH, Host, Lab
+from testlib.lab import AIRFLOW_UNITS, GROUP_UNITS, PROJECT, WATCH, WATCH_CHECK, Host, Lab
 from testlib.play import Play, play, tool
 from testlib.recovery import recovered
 from testlib.wait import wait_for
@@ -14,6 +14,7 @@ __all__ = [
     "GROUP_UNITS",
     "PROJECT",
     "WATCH",
+    "WATCH_CHECK",
     "Airflow",
     "Attempt",
     "Broker",

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import tempfile
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import testinfra
 import yaml
 
+from testlib.wait import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 PROJECT = Path(__file__).resolve().parents[3]
 # The watch over the workers is not Airflow.
 WATCH = "airflow-fleet"
+WATCH_CHECK = "airflow-fleet-check.service"
 GROUP_UNITS = {
     "postgres": ["postgresql"],
     "valkey": ["valkey-server"],
@@ -159,15 +166,34 @@ class Lab:
             (host, unit) for group, units in groups.items() for host in self.hosts(group) for unit in units
         ]
 
-    def ailing(self) -> list[str]:
-        """Give what does not run that ought to, and what has failed."""
+    def problems(self) -> dict[str, str]:
+        """Give what the watch finds wrong, by worker."""
+        status = "/run/airflow-fleet/status.json"
+        text = self.one("flower").check_output("! test -e %s || cat %s", status, status)
+        return dict(json.loads(text)["problems"]) if text else {"the watch": "has not looked yet"}
+
+    def ailing(self, apart: Collection[str] = ()) -> list[str]:
+        """Give what does not run that ought to, what has failed and what the watch reports.
+
+        The watch's reports of the workers set apart are left out, and the failure of its check with them.
+        """
         inactive = [
             f"{unit} on {host.name}" for host, unit in self.units() if host.unit_state(unit) != "active"
         ]
-        failed = [f"{unit} on {host.name}" for host in self.hosts() for unit in host.failed_units()]
+        # While it runs anew the check's unit has not failed, whatever it will find: so its findings too.
+        failed = [
+            f"{unit} on {host.name}"
+            for host in self.hosts()
+            for unit in host.failed_units()
+            if not (apart and unit == WATCH_CHECK)
+        ]
+        reported = [f"{name}: {text}" for name, text in self.problems().items() if name not in apart]
         # Debian's postgresql.service is active whether its server is or not.
         database = [] if self.one("postgres").run("pg_isready").rc == 0 else ["PostgreSQL"]
-        return inactive + failed + database
+        return inactive + failed + reported + database
+
+    def wait_well(self, apart: Collection[str] = (), timeout: float = 60) -> None:
+        wait_for("all to be well", lambda: self.ailing(apart), lambda ailing: not ailing, timeout=timeout)
 
     def workers(self, queue: str) -> list[Host]:
         """Give the hosts whose worker reads a queue."""
