@@ -10,13 +10,16 @@ REPORTS = Path(__file__).resolve().parent.parent / ".cache" / "junit"
 
 
 def count(folder: Path) -> tuple[int, list[str]]:
-    """Give the number that passed and the names of those that failed."""
+    """Give the number that passed and what failed, with its reason."""
     passed = 0
     failed: list[str] = []
     for path in sorted(folder.glob("*.xml")):
         for case in ET.parse(path).iter("testcase"):  # noqa: S314 - our own reports
-            if case.find("failure") is not None or case.find("error") is not None:
-                failed.append(f"{path.stem}: {case.get('classname')}.{case.get('name')}")
+            fault = case.find("failure")
+            fault = case.find("error") if fault is None else fault
+            if fault is not None:
+                reason = (fault.get("message") or "").partition("\n")[0]
+                failed.append(f"{path.stem}: {case.get('classname')}.{case.get('name')}: {reason}")
             elif case.find("skipped") is None:
                 passed += 1
     return passed, failed
