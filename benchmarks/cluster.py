@@ -25,6 +25,13 @@ COMPONENTS = {
     "airflow-fleet": "watch",
 }
 OTHER = "other services"
+# A worker without the collection's module. Nothing tells systemd then that it is ready, or alive.
+WITHOUT_MODULE = "Type=exec\nWatchdogSec=0\n"
+AIRFLOWS_OWN = {
+    "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": (
+        "airflow.providers.celery.executors.default_celery.DEFAULT_CELERY_CONFIG"
+    )
+}
 # CPU seconds or memory (PSS, MB) of each service of a host, "" for all together. A control group also counts
 # the processes it has had. Where the machine has cgroup v1, version 2 stands beside it. SSH is who measures.
 METER = """
@@ -123,8 +130,9 @@ class Cluster:
         )
         self.control.check_output("systemctl restart airflow-scheduler")
 
-    def run_workers(self, names: list[str], concurrency: int) -> None:
+    def run_workers(self, names: list[str], concurrency: int, *, module: bool = True) -> None:
         """Run the workers of these hosts, with as many slots each, and no others."""
+        extra, options = ("", {}) if module else (WITHOUT_MODULE, AIRFLOWS_OWN)
         for host in self.lab.hosts("workers"):
             if host.name not in names:
                 host.check_output("systemctl stop airflow-worker")
@@ -132,7 +140,9 @@ class Cluster:
             start = host.check_output("sed -n s/^ExecStart=//p /etc/systemd/system/airflow-worker.service")
             words = start.split()
             words[words.index("--concurrency") + 1] = str(concurrency)
-            self.configure(host, "airflow-worker", f"ExecStart=\nExecStart={' '.join(words)}\n")
+            self.configure(
+                host, "airflow-worker", f"ExecStart=\nExecStart={' '.join(words)}\n{extra}", options
+            )
             host.check_output("systemctl restart airflow-worker")
         self.wait_workers(names)
 

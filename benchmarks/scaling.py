@@ -13,7 +13,6 @@ import time
 from typing import Any
 
 from cluster import FOLDER, OTHER, Cluster, arguments, load
-from testlib import Host
 from throughput import CONTROL_PLANE, table
 
 FIGURES = FOLDER / "scaling.json"
@@ -66,12 +65,9 @@ def start(cluster: Cluster, running: int, wanted: int) -> None:
     for node, host in enumerate(map(cluster.lab.host, NODES)):
         numbers = [n for n in range(max(running, 1), wanted) if n % len(NODES) == node]
         # Numbers of four digits: they also make the ports on which the copies show their logs.
-        names += start_copies(cluster, host, [1000 + n for n in numbers])
+        if numbers:
+            names += cluster.start_copies(host, [1000 + n for n in numbers])
     cluster.wait_workers(names)
-
-
-def start_copies(cluster: Cluster, host: Host, numbers: list[int]) -> list[str]:
-    return cluster.start_copies(host, numbers) if numbers else []
 
 
 def percent(cores: float) -> str:
@@ -98,7 +94,6 @@ def idle(runs: list[Figures]) -> str:
     for run in runs[1:]:
         count = run["workers"]
         hosts = min(count, len(NODES))
-
         rows.append(
             [
                 str(count),

@@ -1,4 +1,6 @@
-"""Measure how fast tasks go and what one costs: LocalExecutor beside Celery, then one to three worker hosts.
+"""Measure how fast tasks go and what one costs.
+
+LocalExecutor beside Celery, workers with the collection's module beside workers without, one to three hosts.
 
 Run with ``make benchmark-throughput``; ``ARGS="executors --dags wide_50"`` for a part of it. A DAG named
 again runs again: the median run counts, of two the faster. Prints Markdown, and keeps the figures beside the
@@ -29,20 +31,25 @@ class Setup:
 
     slots: int | None
     hosts: tuple[str, ...] = ("control",)
+    module: bool = True
 
     @property
     def name(self) -> str:
-        return "LocalExecutor" if self.slots is None else f"Celery, {self.slots} slots"
+        if self.slots is None:
+            return "LocalExecutor"
+        return f"Celery, {self.slots} slots" + ("" if self.module else ", without the module")
 
     def apply(self, cluster: Cluster) -> None:
-        cluster.run_workers([] if self.slots is None else list(self.hosts), self.slots or 0)
+        names = [] if self.slots is None else list(self.hosts)
+        cluster.run_workers(names, self.slots or 0, module=self.module)
         cluster.schedule("LocalExecutor" if self.slots is None else "CeleryExecutor")
 
 
-def measure(cluster: Cluster, setup: Setup, dags: list[str], warm_up: str) -> list[Figures]:
-    """Run the DAGs after a warm-up that gives every slot something to do."""
+def measure(cluster: Cluster, setup: Setup, dags: list[str], warm_up: str | None) -> list[Figures]:
+    """Run the DAGs, if so wished after a warm-up that gives every slot something to do."""
     setup.apply(cluster)
-    cluster.run(warm_up, [])
+    if warm_up:
+        cluster.run(warm_up, [])
     runs = []
     for dag in dags:
         print(
@@ -147,6 +154,10 @@ def report(figures: dict[str, list[Figures]]) -> None:
         print(speeds(runs))
         print(f"CPU seconds a task, {chosen[0]['tasks']} at once:\n\n{costs(chosen, 'cpu', 4)}")
         print(f"Memory (PSS) halfway through, MB:\n\n{costs(chosen, 'memory', 0)}")
+    if runs := figures.get("module"):
+        print(f"On two slots, from the first tasks after their worker's start:\n\n{speeds(runs)}")
+        print(f"CPU seconds a task:\n\n{costs(biggest(runs), 'cpu', 4)}")
+        print(f"Memory (PSS) halfway through, MB:\n\n{costs(biggest(runs), 'memory', 0)}")
     if runs := figures.get("hosts"):
         print(f"{runs[0]['tasks']} at once, 6 slots shared out among the hosts:\n\n{growth(runs)}")
 
@@ -164,7 +175,7 @@ def main() -> None:
     """Measure and print."""
     parser = arguments(__doc__)
     parser.add_argument(
-        "parts", nargs="*", default=["executors", "hosts"], help="executors, hosts, or report"
+        "parts", nargs="*", default=["executors", "module", "hosts"], help="some of these, or report"
     )
     parser.add_argument("--slots", nargs="*", type=int, default=[2, 4, 16])
     parser.add_argument("--dags", nargs="+", default=["wide_200", "chain_20", "wide_1000"])
@@ -177,10 +188,15 @@ def main() -> None:
     figures = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
     setups = {
         "executors": [Setup(None), *map(Setup, options.slots)],
+        "module": [Setup(2, module=False), Setup(2)],
         # As many slots together, so that the machine all hosts share is as busy.
         "hosts": [Setup(6 // n, tuple(f"node{k + 1}" for k in range(n))) for n in options.hosts],
     }
-    dags = {"executors": options.dags, "hosts": options.host_dags}
+    dags = {
+        "executors": (options.dags, options.warm_up),
+        "module": (["wide_2", "wide_200"], None),
+        "hosts": (options.host_dags, options.warm_up),
+    }
     parts = [part for part in setups if part in options.parts]
     if parts:
         cluster = Cluster(as_is=options.as_is)
@@ -188,7 +204,7 @@ def main() -> None:
             for part in parts:
                 figures[part] = []
                 for setup in setups[part]:
-                    figures[part] += measure(cluster, setup, dags[part], options.warm_up)
+                    figures[part] += measure(cluster, setup, *dags[part])
                     FIGURES.write_text(json.dumps(figures, indent=1), encoding="utf-8")
         finally:
             cluster.reset()
