@@ -6,11 +6,9 @@ import argparse
 import json
 import os
 from collections import Counter
-from contextlib import suppress
 from typing import Any
 
-import requests
-from testlib import PROJECT, Airflow, Broker, Host, Lab, play, wait_for
+from testlib import PROJECT, Host, Lab, play, wait_for
 
 FOLDER = PROJECT / ".cache" / "lab" / "throughput"
 COMPONENTS = {
@@ -65,12 +63,10 @@ TIMES = """
         'bad', count(*) FILTER (WHERE state <> 'success' OR try_number <> 1),
         'seconds', extract(epoch FROM max(end_date) - (SELECT queued_at FROM dag_run WHERE {where})),
         'queued', percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY queued),
-        'between', percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY between_tasks),
-        'ran', percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY ran))
+        'between', percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY between_tasks))
     FROM (SELECT state, try_number, end_date,
             extract(epoch FROM start_date - queued_dttm) AS queued,
-            extract(epoch FROM start_date - lag(end_date) OVER (ORDER BY start_date)) AS between_tasks,
-            extract(epoch FROM end_date - start_date) AS ran
+            extract(epoch FROM start_date - lag(end_date) OVER (ORDER BY start_date)) AS between_tasks
           FROM task_instance WHERE {where}) AS ti
 """
 
@@ -103,31 +99,13 @@ class Cluster:
         if not as_is:
             dags = PROJECT / "benchmarks" / "dags"
             play(self.lab.inventory, f"--extra-vars=airflow_dags_source={dags}").assert_passed()
-        url = f"http://{self.control.address}:8080"
-        self.airflow = Airflow(url, "admin", self.lab.secrets["airflow_admin_password"])
-
-    def broker(self) -> Broker:
-        password = self.lab.secrets["airflow_broker_password"]
-        return Broker(self.control.address, "airflow", password)
+        self.airflow = self.lab.airflow()
 
     # Switches
 
-    def configure(self, host: Host, unit: str, drop_in: str, options: dict[str, str] | None = None) -> None:
-        """Give a unit other settings until reset() or the next boot; they count from its next start."""
-        folder, env = f"/run/systemd/system/{unit}.service.d", f"/run/benchmark-{unit}.env"
-        lines = "".join(f'{name}="{value}"\n' for name, value in (options or {}).items())
-        host.check_output(
-            f"mkdir -p {folder} && printf %%s %s >{env} && printf %%s %s >{folder}/benchmark.conf"
-            " && systemctl daemon-reload",
-            lines,
-            f"[Service]\nEnvironmentFile={env}\n{drop_in}",
-        )
-
-    def schedule(self, executor: str, options: dict[str, str] | None = None) -> None:
+    def schedule(self, executor: str) -> None:
         """Have the scheduler use an executor."""
-        self.configure(
-            self.control, "airflow-scheduler", "", {"AIRFLOW__CORE__EXECUTOR": executor, **(options or {})}
-        )
+        self.control.configure("airflow-scheduler", {"AIRFLOW__CORE__EXECUTOR": executor})
         self.control.check_output("systemctl restart airflow-scheduler")
 
     def run_workers(self, names: list[str], concurrency: int, *, module: bool = True) -> None:
@@ -140,9 +118,7 @@ class Cluster:
             start = host.check_output("sed -n s/^ExecStart=//p /etc/systemd/system/airflow-worker.service")
             words = start.split()
             words[words.index("--concurrency") + 1] = str(concurrency)
-            self.configure(
-                host, "airflow-worker", f"ExecStart=\nExecStart={' '.join(words)}\n{extra}", options
-            )
+            host.configure("airflow-worker", options, f"ExecStart=\nExecStart={' '.join(words)}\n{extra}")
             host.check_output("systemctl restart airflow-worker")
         self.wait_workers(names)
 
@@ -168,24 +144,14 @@ class Cluster:
         )
         return [f"copy{number}" for number in numbers]
 
-    def wait_api(self) -> None:
-        url = f"{self.airflow.url}/api/v2/version"
-
-        def answers() -> bool:
-            with suppress(requests.RequestException):
-                return requests.get(url, timeout=5).ok
-            return False
-
-        wait_for("the API server", answers, timeout=120)
-
     def reset(self) -> None:
         """Give every host its own settings back."""
         for host in self.lab.hosts():
             host.check_output(
-                "systemctl stop 'airflow-worker-copy@*'"
-                " && rm -rf /run/benchmark-* /run/systemd/system/airflow-* && systemctl daemon-reload"
-                " && systemctl restart airflow.target"
+                "systemctl stop 'airflow-worker-copy@*'; rm -f /run/systemd/system/airflow-worker-copy@*"
             )
+            host.unconfigure()
+            host.check_output("systemctl restart airflow.target")
 
     # Meters
 

@@ -32,7 +32,7 @@ class Window:
 
     def __init__(self, cluster: Cluster, seconds: float) -> None:
         nodes = [cluster.lab.host(name) for name in NODES]
-        broker = cluster.broker()
+        broker = cluster.lab.broker()
 
         def read() -> tuple[float, Figures]:
             asked = broker.ask("INFO", "commandstats")

@@ -30,11 +30,11 @@ class Variant:
         cluster.tune_database(self.database)
         for unit in ("scheduler", "api-server", "dag-processor"):
             options = {f"AIRFLOW__{name}": value for name, value in self.units.get(unit, {}).items()}
-            cluster.configure(cluster.control, f"airflow-{unit}", "", options)
+            cluster.control.configure(f"airflow-{unit}", options)
         cluster.control.check_output(
             "systemctl restart airflow-scheduler airflow-api-server airflow-dag-processor"
         )
-        cluster.wait_api()
+        cluster.airflow.wait_healthy()
 
 
 OWN = Variant()

@@ -44,8 +44,7 @@ def lab(pytestconfig: pytest.Config) -> testlib.Lab:
 
 @pytest.fixture(scope="session")
 def airflow(lab: testlib.Lab) -> testlib.Airflow:
-    url = f"http://{lab.one('webservers').address}:8080"
-    return testlib.Airflow(url, "admin", lab.secrets["airflow_admin_password"])
+    return lab.airflow()
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ os.environ.update(
     AIRFLOW__CORE__EXECUTOR="CeleryExecutor",
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
     AIRFLOW__CORE__DAGS_FOLDER=f"{home}/dags",
+    AIRFLOW__LAKEHOUSE__TASK_INSTANCE_HEARTBEAT_TIMEOUT="300",
     AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST=(
         '[{"name":"dags-folder","classpath":"airflow.dag_processing.bundles.local.LocalDagBundle","kwargs":{}}]'
     ),

@@ -114,7 +114,8 @@ def test_who_is_down_or_cannot_be_asked_does_not_answer(url: str) -> None:
 def said_by(systemd: Systemd, *servers: str, turned: float, stopping: bool = False) -> list[str]:
     watchdog = Watchdog(systemd.address, 60.0, servers)
     watchdog.turned -= turned
-    watchdog.stopping = stopping
+    if stopping:
+        watchdog.stop()
     watchdog.look()
     return systemd.heard()
 
@@ -147,7 +148,7 @@ def test_loop_that_waited_has_time_to_turn_again(systemd: Systemd) -> None:
 
 def test_stopping_worker_is_left_to_its_stop_timeout(systemd: Systemd) -> None:
     with broker(*WELL) as url:
-        assert said_by(systemd, url, turned=600, stopping=True) == ["WATCHDOG=1"]
+        assert said_by(systemd, url, turned=600, stopping=True) == ["STOPPING=1", "WATCHDOG=1"]
 
 
 def test_systemd_that_does_not_listen_is_no_error(tmp_path: Path) -> None:

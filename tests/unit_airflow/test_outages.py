@@ -10,11 +10,12 @@ import lakehouse_worker
 import pytest
 from airflow.configuration import conf
 from airflow.sdk.api.client import Client, ServerResponseError
+from airflow.sdk.execution_time import supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE = lakehouse_worker.PATIENCE * conf.getint("scheduler", "task_instance_heartbeat_timeout")
+PATIENCE = conf.getint("scheduler", "task_instance_heartbeat_timeout") - lakehouse_worker.MARGIN
 
 
 class Clock:
@@ -34,9 +35,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def mended(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Set to what it is, so that it is put back.
+def restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Set to what they are, so that they are put back.
     monkeypatch.setattr(Client, "request", Client.request)
+    monkeypatch.setattr(supervisor, "MAX_FAILED_HEARTBEATS", supervisor.MAX_FAILED_HEARTBEATS)
+
+
+@pytest.fixture
+def mended(restored: None) -> None:
+    del restored
     lakehouse_worker.outlast_outages()
 
 
@@ -77,13 +84,13 @@ def test_airflow_alone_gives_up_by_number(clock: Clock) -> None:
 @pytest.mark.parametrize("error", [None, 500])
 def test_a_call_fails_when_the_time_is_up(clock: Clock, delay: float, error: int | None) -> None:
     seconds = Api(clock, delay, error).fail()
-    assert PATIENCE - lakehouse_worker.RETRY_WAIT_MAX <= seconds < PATIENCE + delay
+    assert PATIENCE - 0.1 <= seconds < PATIENCE + delay + 0.1
 
 
 @pytest.mark.usefixtures("mended")
 def test_an_outage_ends_within_the_longest_wait(clock: Clock) -> None:
     api = Api(clock)
-    end = clock.now + PATIENCE - 2 * lakehouse_worker.RETRY_WAIT_MAX
+    end = clock.now + PATIENCE - 0.2
     api.broken = lambda: clock.now < end
     api.client.get("variables/x")
     assert end <= clock.now <= end + lakehouse_worker.RETRY_WAIT_MAX
@@ -104,11 +111,11 @@ def test_calls_share_the_time_since_the_last_answer(clock: Clock) -> None:
     api.broken = lambda: False
     api.client.get("variables/x")
     api.broken = lambda: True
-    assert api.fail() >= PATIENCE - lakehouse_worker.RETRY_WAIT_MAX
+    assert api.fail() > PATIENCE - 0.1
 
 
 @pytest.mark.usefixtures("mended")
-def test_a_refusal_is_an_answer(clock: Clock) -> None:
+def test_a_refusal_is_not_tried_again(clock: Clock) -> None:
     api = Api(clock, error=409)
     with pytest.raises(ServerResponseError):
         api.client.get("variables/x")
@@ -117,5 +124,16 @@ def test_a_refusal_is_an_answer(clock: Clock) -> None:
 
 @pytest.mark.usefixtures("mended")
 def test_another_task_has_its_own_time(clock: Clock) -> None:
-    Api(clock).fail()
-    assert Api(clock).fail() >= PATIENCE - lakehouse_worker.RETRY_WAIT_MAX
+    first = Api(clock)
+    first.broken = lambda: False
+    first.client.get("variables/x")
+    first.broken = lambda: True
+    first.fail()
+    assert Api(clock).fail() > PATIENCE - 0.1
+
+
+@pytest.mark.usefixtures("restored")
+def test_the_time_follows_the_schedulers(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__LAKEHOUSE__TASK_INSTANCE_HEARTBEAT_TIMEOUT", "600")
+    lakehouse_worker.outlast_outages()
+    assert Api(clock).fail() > 600 - lakehouse_worker.MARGIN - 0.1

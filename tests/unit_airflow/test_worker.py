@@ -16,12 +16,14 @@ import lakehouse_worker
 import pytest
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 from airflow.sdk.api.client import Client
+from airflow.sdk.execution_time import supervisor
 from airflow.sdk.execution_time.supervisor import WatchedSubprocess
 from celery.concurrency.asynpool import AsynPool
 
 AIRFLOW = WatchedSubprocess._register_pipe_readers
 CELERY = AsynPool.flush
 SDK = Client.request
+HEARTBEATS = supervisor.MAX_FAILED_HEARTBEATS
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +31,7 @@ def put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WatchedSubprocess, "_register_pipe_readers", AIRFLOW)
     monkeypatch.setattr(AsynPool, "flush", CELERY)
     monkeypatch.setattr(Client, "request", SDK)
+    monkeypatch.setattr(supervisor, "MAX_FAILED_HEARTBEATS", HEARTBEATS)
 
 
 def start(caplog: pytest.LogCaptureFixture) -> dict[str, str]:
@@ -53,6 +56,7 @@ def test_all_mends_are_in_place_with_the_locked_versions(caplog: pytest.LogCaptu
     assert WatchedSubprocess._register_pipe_readers is not AIRFLOW
     assert AsynPool.flush is not CELERY
     assert Client.request is not SDK
+    assert supervisor.MAX_FAILED_HEARTBEATS == 1
 
 
 def test_other_versions_are_left_alone(
@@ -62,6 +66,7 @@ def test_other_versions_are_left_alone(
     said = start(caplog)
     assert left_out(said) == 3
     assert Client.request is SDK
+    assert supervisor.MAX_FAILED_HEARTBEATS == HEARTBEATS > 1
     assert "it is for celery 5.6.3, this is 99.0" in "".join(said.values())
     assert WatchedSubprocess._register_pipe_readers is AIRFLOW
     assert AsynPool.flush is CELERY

@@ -14,11 +14,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def broker(lab: Lab) -> Broker:
     """Give a connection; one opened before a restart of the broker does not outlive it."""
-    return connect(lab)
-
-
-def connect(lab: Lab) -> Broker:
-    return Broker(lab.one("valkey").address, "airflow", lab.secrets["airflow_broker_password"])
+    return lab.broker()
 
 
 def test_without_a_worker_for_its_queue_a_task_stays_queued(
@@ -43,9 +39,9 @@ def test_a_restart_of_valkey_loses_no_task(lab: Lab, airflow: Airflow, flower: F
     worker.check_output("systemctl stop airflow-worker")
     try:
         run = airflow.trigger("lab_spread")
-        wait_for("all messages", lambda: connect(lab).queued("default"), lambda queued: queued == 6)
+        wait_for("all messages", lambda: lab.broker().queued("default"), lambda queued: queued == 6)
         valkey.check_output("systemctl restart valkey-server")
-        assert connect(lab).queued("default") == 6
+        assert lab.broker().queued("default") == 6
     finally:
         worker.check_output("systemctl start airflow-worker")
     run.wait_tasks("tasks to run", lambda tasks: any(task.state == "running" for task in tasks))

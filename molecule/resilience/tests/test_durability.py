@@ -13,24 +13,13 @@ if TYPE_CHECKING:
 MESSAGES = 5000
 
 
-def connect(lab: Lab) -> Broker:
-    return Broker(lab.one("valkey").address, "airflow", lab.secrets["airflow_broker_password"])
-
-
-def kill_and_connect(lab: Lab) -> Broker:
-    host = lab.one("valkey")
-    before = host.unit("valkey-server")
-    faults.kill(host, "valkey-server")
-    faults.wait_restarted(host, "valkey-server", before)
-    return connect(lab)
-
-
 def test_acknowledged_messages_outlive_a_kill(lab: Lab) -> None:
     """The mechanism is the append-only file: with snapshots alone none of the 5,000 is left."""
-    broker = connect(lab)
+    broker = lab.broker()
     for number in range(MESSAGES):
         broker.ask("LPUSH", "lab_messages", str(number))
-    broker = kill_and_connect(lab)
+    faults.crash(lab.one("valkey"), "valkey-server")
+    broker = lab.broker()
     try:
         assert broker.queued("lab_messages") == MESSAGES
     finally:
@@ -43,11 +32,12 @@ def test_a_transaction_outlives_a_kill(lab: Lab) -> None:
     The mechanism is the rights of the user "default" in the broker's configuration: without them Valkey drops
     transactions when it loads its file, and these values are not there.
     """
-    broker = connect(lab)
+    broker = lab.broker()
     names = ["lab_one", "lab_other"]
     for words in (["MULTI"], *(["SET", name, "kept"] for name in names), ["EXEC"]):
         broker.ask(*words)
-    broker = kill_and_connect(lab)
+    faults.crash(lab.one("valkey"), "valkey-server")
+    broker = lab.broker()
     try:
         assert [broker.ask("GET", name) for name in names] == ["kept", "kept"]
     finally:

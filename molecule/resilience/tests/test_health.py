@@ -99,7 +99,7 @@ def test_a_hung_worker_is_reported_and_restarted(lab: Lab, airflow: Airflow) -> 
     """
     worker = lab.host("worker1")
     before, start = worker.unit("airflow-worker"), time.time()
-    worker.check_output("systemctl kill --kill-whom=main --signal=STOP airflow-worker")
+    faults.kill(worker, "airflow-worker", "STOP")
     wait_reported(lab, start, worker1="no heartbeat")
     faults.wait_restarted(worker, "airflow-worker", before)
     assert "Watchdog timeout" in journal_since(worker, "airflow-worker", start)

@@ -1,7 +1,7 @@
 """What the acceptance tests stand on: the lab's hosts, and the cluster's own doors to the outside."""
 
 from testlib.airflow import Airflow, Run, TaskInstance
-from testlib.attempts import Attempt, assert_survived, attempts, wait_running
+from testlib.attempts import assert_survived, attempts, wait_running
 from testlib.broker import Broker
 from testlib.flower import Flower
 from testlib.lab import AIRFLOW_UNITS, GROUP_UNITS, PROJECT, WATCH, WATCH_CHECK, Host, Lab
@@ -16,7 +16,6 @@ __all__ = [
     "WATCH",
     "WATCH_CHECK",
     "Airflow",
-    "Attempt",
     "Broker",
     "Flower",
     "Host",

@@ -17,9 +17,9 @@ API_PORT = 8080
 DATABASE_PORT = 5432
 
 
-def kill(host: Host, unit: str) -> None:
-    """End a unit's main process as a crash would."""
-    host.check_output("systemctl kill --kill-whom=main --signal=KILL %s", unit)
+def kill(host: Host, unit: str, signal: str = "KILL") -> None:
+    """Send a unit's main process a signal; by default end it as a crash would."""
+    host.check_output("systemctl kill --kill-whom=main --signal=%s %s", signal, unit)
 
 
 def wait_restarted(host: Host, unit: str, before: dict[str, str]) -> None:
@@ -29,6 +29,13 @@ def wait_restarted(host: Host, unit: str, before: dict[str, str]) -> None:
         lambda: host.unit(unit),
         lambda now: now["ActiveState"] == "active" and now["InvocationID"] != before["InvocationID"],
     )
+
+
+def crash(host: Host, unit: str) -> None:
+    """End a unit's main process and wait until systemd has brought it back."""
+    before = host.unit(unit)
+    kill(host, unit)
+    wait_restarted(host, unit, before)
 
 
 @contextmanager
@@ -45,12 +52,11 @@ def stopped(unit: str, *hosts: Host) -> Iterator[None]:
 @contextmanager
 def hung(host: Host, unit: str) -> Iterator[None]:
     """Freeze a unit's main process: it is there and does nothing."""
-    signal = "systemctl kill --kill-whom=main --signal=%s %s"
-    host.check_output(signal, "STOP", unit)
+    kill(host, unit, "STOP")
     try:
         yield
     finally:
-        host.check_output(signal, "CONT", unit)
+        kill(host, unit, "CONT")
 
 
 @contextmanager
@@ -73,14 +79,10 @@ def cut_off(host: Host, *ports: int) -> Iterator[None]:
 @contextmanager
 def settings(host: Host, unit: str, **environment: str) -> Iterator[None]:
     """Restart a unit with other values of some variables, and at the end without them."""
-    drop_in, file = f"/run/systemd/system/{unit}.service.d/lab.conf", f"/run/lab-{unit}.env"
-    lines = "".join(f"{name}='{value}'\n" for name, value in environment.items())
-    write = "mkdir -p $(dirname %s) && printf '[Service]\\nEnvironmentFile=%s\\n' >%s && printf %%s %s >%s"
-    restart = "systemctl daemon-reload && systemctl restart %s"
     try:
-        host.check_output(write, drop_in, file, drop_in, lines, file)
-        host.check_output(restart, unit)
+        host.configure(unit, environment)
+        host.check_output("systemctl restart %s", unit)
         yield
     finally:
-        host.check_output("rm -f %s %s", drop_in, file)
-        host.check_output(restart, unit)
+        host.unconfigure()
+        host.check_output("systemctl restart %s", unit)

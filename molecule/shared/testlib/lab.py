@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import testinfra
 import yaml
 
+from testlib.airflow import Airflow
+from testlib.broker import Broker
 from testlib.wait import wait_for
 
 if TYPE_CHECKING:
@@ -124,6 +126,21 @@ class Host:
         texts = self.check_output(script, f"{unit}.service").split("\n--\n")
         return [dict(line.split("=", 1) for line in text.splitlines() if "=" in line) for text in texts]
 
+    def configure(self, unit: str, options: dict[str, str], drop_in: str = "") -> None:
+        """Give a unit other variables and settings, from its next start until unconfigure()."""
+        file, env = f"/run/systemd/system/{unit}.service.d/lab.conf", f"/run/lab-{unit}.env"
+        lines = "".join(f'{name}="{value}"\n' for name, value in options.items())
+        self.check_output(
+            "mkdir -p $(dirname %s) && printf %%s %s >%s && printf %%s %s >%s && systemctl daemon-reload",
+            *(file, lines, env, f"[Service]\nEnvironmentFile={env}\n{drop_in}", file),
+        )
+
+    def unconfigure(self) -> None:
+        """Give all units their own settings back, from their next start."""
+        self.check_output(
+            "rm -rf /run/lab-*.env /run/systemd/system/*.service.d/lab.conf && systemctl daemon-reload"
+        )
+
     def journal(self, unit: str, lines: int = 60) -> str:
         result = self.run("journalctl --no-pager -o short-iso -n %s -u %s", str(lines), unit)
         return str(result.stdout)
@@ -207,6 +224,14 @@ class Lab:
     def secrets(self) -> dict[str, str]:
         """Give what the controller keeps beside the inventory."""
         return dict(yaml.safe_load(self.secrets_file.read_text(encoding="utf-8")))
+
+    def airflow(self) -> Airflow:
+        url = f"http://{self.one('webservers').address}:8080"
+        return Airflow(url, "admin", self.secrets["airflow_admin_password"])
+
+    def broker(self) -> Broker:
+        """Connect to the broker as Airflow does."""
+        return Broker(self.one("valkey").address, "airflow", self.secrets["airflow_broker_password"])
 
     @property
     def secrets_file(self) -> Path:

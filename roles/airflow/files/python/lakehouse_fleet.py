@@ -125,7 +125,7 @@ class Listener(EventReceiver):
     """Receives the workers' events, and looks at queues and fleet in between."""
 
     # The first error ends it: the fleet's state is to be written also while there is no broker.
-    connect_max_retries = 1
+    connect_max_retries = 0
 
     def __init__(self, fleet: Fleet, app: Celery, connection: Any) -> None:
         # Named, so that the broker keeps one binding of it and not one a start.
@@ -136,19 +136,12 @@ class Listener(EventReceiver):
         self.queues = sorted({queue for worker in fleet.workers.values() for queue in worker.queues})
         self.due = 0.0
 
-    def on_connection_error(self, exc: Exception, interval: float) -> None:
-        del exc, interval
-
-    def on_consume_ready(self, connection: Any, channel: Any, consumers: Any, **_: Any) -> None:
-        del connection, consumers
-        self.client = channel.client
-
     def on_iteration(self) -> None:
         now = time.monotonic()
         if now < self.due:
             return
         self.due = now + INTERVAL
-        with self.client.pipeline(transaction=False) as pipeline:
+        with self.channel.client.pipeline(transaction=False) as pipeline:
             for queue in self.queues:
                 pipeline.llen(queue)
             waiting = dict(zip(self.queues, pipeline.execute(), strict=True))

@@ -3,6 +3,7 @@
 Ready means connected to the broker, registered and consuming. A worker lives while its event loop turns.
 One whose loop stands still although all it may be waiting for answers is hung: systemd kills and restarts
 it. One that waits for the broker or the result database is not, however long that takes: its tasks go on.
+But where that database has accepted a query and freezes the wait is in C, and no signal is heard.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def answers(url: str) -> bool:
     try:
         if url.startswith("redis://"):
             with redis.Redis.from_url(
-                url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, retry=None
+                url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE
             ) as broker:
                 return bool(broker.ping())
         if url.startswith("db+postgresql://"):
@@ -81,7 +82,7 @@ class Watchdog:
         self.turn()
         self.tell("READY=1")
         if self.patience:
-            # A signal comes also while the loop blocks in a call, and is safe to fork with, unlike a thread.
+            # A signal is heard also while the loop blocks in Python, and safe to fork with, unlike a thread.
             signal.signal(signal.SIGALRM, self.look)
             signal.setitimer(signal.ITIMER_REAL, self.patience / 3, self.patience / 3)
 

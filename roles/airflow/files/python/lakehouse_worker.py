@@ -37,9 +37,9 @@ CELERY_CONFIG = DEFAULT_CELERY_CONFIG
 
 log = logging.getLogger(__name__)
 
-# Of task_instance_heartbeat_timeout, after which the scheduler starts a task elsewhere: for this part of it a
-# task goes on without the API; in the rest its last attempt fails and its process ends.
-PATIENCE = 0.85
+# Seconds before a task is started elsewhere, for what may come on top: a heartbeat older than the API's
+# last answer (up to 10 s), the last attempt (5 s for each of its addresses), SIGTERM and SIGKILL (5 s each).
+MARGIN = 45
 RETRY_WAIT_MAX = 10  # seconds
 
 # What Airflow imports for a task only once the task is there: the first two in each slot, the others in the
@@ -149,11 +149,12 @@ def outlast_outages() -> None:
     own: no number lets a task survive a long outage and surely ends it before it is started elsewhere.
     """
     from airflow.sdk.api.client import Client  # noqa: PLC0415 - only workers need it
+    from airflow.sdk.execution_time import supervisor  # noqa: PLC0415
 
     # What decides whether to try again is left as it is.
     original = Client.request.__wrapped__
     expect("apache-airflow-task-sdk", "1.3.2", {original: "47a84818c29aec97"})
-    patience = PATIENCE * conf.getint("lakehouse", "task_instance_heartbeat_timeout", fallback=300)
+    patience: int = conf.getint("lakehouse", "task_instance_heartbeat_timeout") - MARGIN
 
     @functools.wraps(original)
     def request(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -161,12 +162,18 @@ def outlast_outages() -> None:
         self.answered = time.monotonic()
         return response
 
-    def out_of_time(state: RetryCallState) -> bool:
+    def left(state: RetryCallState) -> float:
         answered: float = getattr(state.args[0], "answered", state.start_time)
-        return bool(time.monotonic() + state.upcoming_sleep - answered >= patience)
+        return max(0.0, answered + patience - time.monotonic())
 
-    wait = wait_random_exponential(max=RETRY_WAIT_MAX)
-    Client.request = Client.request.retry.copy(stop=out_of_time, wait=wait).wraps(request)
+    some_time = wait_random_exponential(max=RETRY_WAIT_MAX)
+    # The last attempt is made when the time is up.
+    retry = Client.request.retry.copy(
+        stop=lambda state: left(state) < 0.1, wait=lambda state: min(some_time(state), left(state))
+    )
+    Client.request = retry.wraps(request)
+    # A heartbeat that failed has used up all the time there was.
+    supervisor.MAX_FAILED_HEARTBEATS = 1
 
 
 def load_once() -> None:
