@@ -37,16 +37,18 @@ import json, pathlib, sys
 root = pathlib.Path("/sys/fs/cgroup")
 if not (root / "system.slice").is_dir():
     root /= "unified"
+def read(path):
+    try:
+        return path.read_text()
+    except OSError:  # it ended meanwhile
+        return ""
 def cpu(folder):
-    return int((folder / "cpu.stat").read_text().split()[1]) / 1e6
+    return int((read(folder / "cpu.stat").split() or [0, 0])[1]) / 1e6
 def pss(folder):
     total = 0
-    for pid in (folder / "cgroup.procs").read_text().split():
-        try:
-            rollup = pathlib.Path("/proc", pid, "smaps_rollup").read_text()
-        except OSError:
-            continue
-        total += next((int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")), 0)
+    for pid in read(folder / "cgroup.procs").split():
+        rollup = read(pathlib.Path("/proc", pid, "smaps_rollup")).splitlines()
+        total += next((int(line.split()[1]) for line in rollup if line.startswith("Pss:")), 0)
     return total / 1024
 meter = cpu if sys.argv[1] == "cpu" else pss
 slice = root / "system.slice"

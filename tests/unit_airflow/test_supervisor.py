@@ -1,4 +1,4 @@
-"""wake_on_exit, against the task SDK's own supervisor and real processes."""
+"""What is mended of the supervisor, against the task SDK's own supervisor and real processes."""
 # The mends are of private parts.
 # ruff: noqa: SLF001
 
@@ -126,3 +126,32 @@ def test_the_api_is_told_the_same() -> None:
     supervise(fail_late, api)
     assert api.requests["run"] == 1
     assert api.requests["state"] == 1
+
+
+def test_airflow_alone_sends_a_heartbeat_with_the_start() -> None:
+    api = ExecutionApi()
+    supervise(lambda: time.sleep(0.3), api)
+    # When this fails the SDK has been mended, and count_the_start_as_heartbeat can go.
+    assert api.requests["heartbeat"] == 1
+
+
+@pytest.fixture
+def start_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ActivitySubprocess, "_on_child_started", ActivitySubprocess._on_child_started)
+    lakehouse_worker.count_the_start_as_heartbeat()
+
+
+@pytest.mark.usefixtures("start_counts")
+def test_a_short_task_is_started_and_ended() -> None:
+    api = ExecutionApi()
+    assert supervise(exit_late, api)[0] == 0
+    assert api.requests["run"] == 1
+    assert api.requests["heartbeat"] == 0
+
+
+@pytest.mark.usefixtures("mended", "start_counts")
+def test_heartbeats_begin_an_interval_after_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "MIN_HEARTBEAT_INTERVAL", 1)
+    api = ExecutionApi()
+    supervise(work, api)
+    assert api.requests["heartbeat"] == 2

@@ -1,6 +1,5 @@
 """What a worker's start does with the module: all of it, or nothing and a line that says why."""
 # The mends are of private parts.
-# ruff: noqa: SLF001
 
 from __future__ import annotations
 
@@ -12,31 +11,45 @@ import subprocess
 import sys
 from typing import Any
 
+import lakehouse_mends
 import lakehouse_worker
 import pytest
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 from airflow.sdk.api.client import Client
-from airflow.sdk.execution_time import supervisor
-from airflow.sdk.execution_time.supervisor import WatchedSubprocess
+from airflow.sdk.execution_time import comms, supervisor, task_runner
+from airflow.sdk.execution_time.supervisor import ActivitySubprocess, WatchedSubprocess
 from celery.concurrency.asynpool import AsynPool
 
-AIRFLOW = WatchedSubprocess._register_pipe_readers
-CELERY = AsynPool.flush
-SDK = Client.request
-HEARTBEATS = supervisor.MAX_FAILED_HEARTBEATS
+# What the mends replace.
+ORIGINALS = {
+    (owner, name): getattr(owner, name)
+    for owner, name in [
+        (WatchedSubprocess, "_register_pipe_readers"),
+        (ActivitySubprocess, "_on_child_started"),
+        (AsynPool, "flush"),
+        (Client, "request"),
+        (supervisor, "MAX_FAILED_HEARTBEATS"),
+        (comms, "TypeAdapter"),
+        (task_runner, "TypeAdapter"),
+    ]
+}
+# Those that mend, not only load.
+GUARDED = 5
 
 
 @pytest.fixture(autouse=True)
 def put_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(WatchedSubprocess, "_register_pipe_readers", AIRFLOW)
-    monkeypatch.setattr(AsynPool, "flush", CELERY)
-    monkeypatch.setattr(Client, "request", SDK)
-    monkeypatch.setattr(supervisor, "MAX_FAILED_HEARTBEATS", HEARTBEATS)
+    for (owner, name), original in ORIGINALS.items():
+        monkeypatch.setattr(owner, name, original)
+
+
+def replaced() -> set[str]:
+    return {name for (owner, name), original in ORIGINALS.items() if getattr(owner, name) is not original}
 
 
 def start(caplog: pytest.LogCaptureFixture) -> dict[str, str]:
     """Start as a worker does and give what was said of each mend."""
-    with caplog.at_level(logging.INFO, logger="lakehouse_worker"):
+    with caplog.at_level(logging.INFO, logger="lakehouse_mends"):
         lakehouse_worker.prepare_worker()
     said = dict(message.split(": ", 1) for message in caplog.messages)
     assert said.keys() == lakehouse_worker.MENDS.keys()
@@ -53,30 +66,28 @@ def test_configuration_is_airflows_own() -> None:
 
 def test_all_mends_are_in_place_with_the_locked_versions(caplog: pytest.LogCaptureFixture) -> None:
     assert set(start(caplog).values()) == {"in place"}
-    assert WatchedSubprocess._register_pipe_readers is not AIRFLOW
-    assert AsynPool.flush is not CELERY
-    assert Client.request is not SDK
+    assert replaced() == {name for _, name in ORIGINALS}
     assert supervisor.MAX_FAILED_HEARTBEATS == 1
 
 
 def test_other_versions_are_left_alone(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lakehouse_worker, "version", lambda _: "99.0")
+    monkeypatch.setattr(lakehouse_mends, "version", lambda _: "99.0")
     said = start(caplog)
-    assert left_out(said) == 3
-    assert Client.request is SDK
-    assert supervisor.MAX_FAILED_HEARTBEATS == HEARTBEATS > 1
+    assert left_out(said) == GUARDED
     assert "it is for celery 5.6.3, this is 99.0" in "".join(said.values())
-    assert WatchedSubprocess._register_pipe_readers is AIRFLOW
-    assert AsynPool.flush is CELERY
+    assert not replaced()
+    assert supervisor.MAX_FAILED_HEARTBEATS > 1
 
 
 def test_code_that_something_else_changed_is_left_alone(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    original = AsynPool.flush
+
     def flush(self: Any) -> None:
-        CELERY(self)
+        original(self)
 
     monkeypatch.setattr(AsynPool, "flush", flush)
     said = start(caplog)
@@ -91,8 +102,8 @@ def test_package_that_is_not_there_is_no_error(
     def version(name: str) -> str:
         raise importlib.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(lakehouse_worker, "version", version)
-    assert left_out(start(caplog)) == 3
+    monkeypatch.setattr(lakehouse_mends, "version", version)
+    assert left_out(start(caplog)) == GUARDED
 
 
 def test_kernel_without_pidfd_is_no_error(
@@ -103,7 +114,7 @@ def test_kernel_without_pidfd_is_no_error(
 
     monkeypatch.setattr(os, "pidfd_open", pidfd_open)
     assert left_out(start(caplog)) == 1
-    assert WatchedSubprocess._register_pipe_readers is AIRFLOW
+    assert "_register_pipe_readers" not in replaced()
 
 
 def test_module_that_cannot_be_imported_is_no_error(

@@ -1,7 +1,6 @@
 """The worker's Celery configuration: Airflow's own, and with it what keeps a worker from standing still.
 
-Named by `[celery] celery_config_options` of the worker alone. What is mended here is mended in memory, and
-only where the code met is the code the mend was written for. docs/upstream.md has the findings.
+Named by `[celery] celery_config_options` of the worker alone. docs/upstream.md has the findings.
 """
 # Mending what others wrote means touching their private parts.
 # ruff: noqa: SLF001
@@ -9,27 +8,26 @@ only where the code met is the code the mend was written for. docs/upstream.md h
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib
-import inspect
 import io
 import logging
 import os
 import selectors
 import time
 from contextlib import suppress
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import lakehouse_notify  # noqa: F401 - it connects itself to the worker's signals
 from airflow.configuration import conf
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 from celery.signals import import_modules
+from lakehouse_mends import UnexpectedCodeError, apply, expect
+from pydantic import JsonValue, TypeAdapter
 from tenacity import wait_random_exponential
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FunctionType
 
     from tenacity import RetryCallState
 
@@ -56,24 +54,6 @@ SHARED_IMPORTS = (
     # Looked up when the API's host name is first encoded.
     "encodings.idna",
 )
-
-
-class UnexpectedCodeError(Exception):
-    pass
-
-
-def digest(function: FunctionType) -> str:
-    # Of the code object: of the function, inspect would follow a wrapper to what it wraps.
-    return hashlib.sha256(inspect.getsource(function.__code__).encode()).hexdigest()[:16]
-
-
-def expect(package: str, wanted: str, functions: dict[FunctionType, str]) -> None:
-    """Fail unless version and source of the functions are those a mend was written for."""
-    if (found := version(package)) != wanted:
-        raise UnexpectedCodeError(f"it is for {package} {wanted}, this is {found}")
-    for function, known in functions.items():
-        if (met := digest(function)) != known:
-            raise UnexpectedCodeError(f"{function.__qualname__} of {package} {wanted} is unknown ({met})")
 
 
 def wake_on_exit() -> None:
@@ -176,6 +156,39 @@ def outlast_outages() -> None:
     supervisor.MAX_FAILED_HEARTBEATS = 1
 
 
+def count_the_start_as_heartbeat() -> None:
+    """Send a task's first heartbeat an interval after its start, which has just told the API the same."""
+    from airflow.sdk.execution_time.supervisor import ActivitySubprocess  # noqa: PLC0415 - only workers need it
+
+    original = ActivitySubprocess._on_child_started
+    expect(
+        "apache-airflow-task-sdk",
+        "1.3.2",
+        {original: "c1810e9d6d095987", ActivitySubprocess._send_heartbeat_if_needed: "31f8f8772b8c6096"},
+    )
+
+    @functools.wraps(original)
+    def on_child_started(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        self._last_heartbeat_attempt = self._last_successful_heartbeat
+
+    ActivitySubprocess._on_child_started = on_child_started
+
+
+def share_decoders() -> None:
+    """Build once what decodes a task's messages and checks its templates, not five times in each task."""
+    from airflow.sdk.execution_time import comms, task_runner  # noqa: PLC0415 - only workers need it
+
+    # What they share has no state.
+    messages = attrs.fields(comms.CommsDecoder).body_decoder.default.factory
+    templates = task_runner._serialize_rendered_fields.__wrapped__
+    expect("apache-airflow-task-sdk", "1.3.2", {messages: "d478b999da48f4e5", templates: "cacd37ff4beb125c"})
+    adapter = functools.cache(TypeAdapter)
+    for kind in (comms.ToTask, JsonValue):
+        adapter(kind)
+    comms.TypeAdapter = task_runner.TypeAdapter = adapter
+
+
 def load_once() -> None:
     """Load before the pool forks what every slot and every task would load for itself."""
     missing = []
@@ -198,17 +211,13 @@ MENDS: dict[str, Callable[[], None]] = {
     "Remembering busy slots over a reconnect": remember_busy_slots,
     "Outlasting outages of the API": outlast_outages,
     "Loading once for all slots": load_once,
+    "Sharing decoders": share_decoders,
+    "Counting a start as heartbeat": count_the_start_as_heartbeat,
 }
 
 
 def prepare_worker(**_: Any) -> None:
-    for name, mend in MENDS.items():
-        try:
-            mend()
-        except Exception as error:  # noqa: BLE001 - better a slow worker than none
-            log.warning("%s: left out, %s", name, error)
-        else:
-            log.info("%s: in place", name)
+    apply(MENDS)
 
 
 # Sent by a worker alone, after its helpers have forked and before its slots do: no other command pays.
