@@ -25,11 +25,7 @@ COMPONENTS = {
 OTHER = "other services"
 # A worker without the collection's module. Nothing tells systemd then that it is ready, or alive.
 WITHOUT_MODULE = "Type=exec\nWatchdogSec=0\n"
-AIRFLOWS_OWN = {
-    "AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": (
-        "airflow.providers.celery.executors.default_celery.DEFAULT_CELERY_CONFIG"
-    )
-}
+AIRFLOWS_OWN = "airflow.providers.celery.executors.default_celery.DEFAULT_CELERY_CONFIG"
 # CPU seconds or memory (PSS, MB) of each service of a host, "" for all together. A control group also counts
 # the processes it has had. Where the machine has cgroup v1, version 2 stands beside it. SSH is who measures.
 METER = """
@@ -112,7 +108,8 @@ class Cluster:
 
     def run_workers(self, names: list[str], concurrency: int, *, module: bool = True) -> None:
         """Run the workers of these hosts, with as many slots each, and no others."""
-        extra, options = ("", {}) if module else (WITHOUT_MODULE, AIRFLOWS_OWN)
+        extra = "" if module else WITHOUT_MODULE
+        options = {} if module else {"AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": AIRFLOWS_OWN}
         for host in self.lab.hosts("workers"):
             if host.name not in names:
                 host.check_output("systemctl stop airflow-worker")

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from cluster import FOLDER, Cluster, arguments, load
+from cluster import AIRFLOWS_OWN, FOLDER, Cluster, arguments, load
 from throughput import CONTROL_PLANE, pick, table
 
 FIGURES = FOLDER / "settings.json"
@@ -43,6 +43,7 @@ VARIANTS = {
     "idle-sleep-0.2": Variant({"scheduler": {"SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2"}}),
     "max-tis-0": Variant({"scheduler": {"SCHEDULER__MAX_TIS_PER_QUERY": "0"}}),
     "sync-parallelism-4": Variant({"scheduler": {"CELERY__SYNC_PARALLELISM": "4"}}),
+    "new-connections": Variant({"scheduler": {"CELERY__CELERY_CONFIG_OPTIONS": AIRFLOWS_OWN}}),
     "api-workers-2": Variant({"api-server": {"API__WORKERS": "2"}}),
     "api-log-warnings": Variant({"api-server": {"LOGGING__UVICORN_LOGGING_LEVEL": "WARNING"}}),
     "parse-every-120": Variant({"dag-processor": {"DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120"}}),

@@ -2,9 +2,10 @@
 
 LocalExecutor beside Celery, workers with the collection's module beside workers without, one to three hosts.
 
-Run with ``make benchmark-throughput``; ``ARGS="executors --dags wide_50"`` for a part of it. A DAG named
-again runs again: the median run counts, of two the faster. Prints Markdown, and keeps the figures beside the
-lab's inventory.
+Run with ``make benchmark-throughput``; ``ARGS="executors --dags wide_50"`` for a part of it. In each round
+every set-up has its turn: what else the machine does changes slowly, so a run is compared with the others of
+its round, and the median over the rounds counts. Prints Markdown, and keeps the figures beside the lab's
+inventory.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
 from chart import Bar, chart
 from cluster import COMPONENTS, FOLDER, OTHER, Cluster, arguments, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FIGURES = FOLDER / "throughput.json"
 # What every task passes through, whichever host it runs on.
@@ -70,6 +75,14 @@ def pick(runs: list[Figures], **wanted: Any) -> Figures:
     return sorted(found, key=lambda run: run["seconds"])[(len(found) - 1) // 2]
 
 
+def ratio(runs: list[Figures], amount: Callable[[Figures], float], of: Figures, to: Figures) -> float:
+    """Give the median over the rounds of how much one run's amount is of another's."""
+    return median(
+        amount(pick(runs, round=number, **of)) / amount(pick(runs, round=number, **to))
+        for number in unique(runs, "round")
+    )
+
+
 def control_plane(run: Figures) -> float:
     return sum(float(run["cpu"][name]) for name in CONTROL_PLANE)
 
@@ -94,16 +107,17 @@ def speeds(runs: list[Figures]) -> str:
     ]
     for dag in unique(runs, "dag"):
         shape, _, size = dag.partition("_")
-        base = pick(runs, dag=dag, setup=runs[0]["setup"])
+        base = {"dag": dag, "setup": runs[0]["setup"]}
         for setup in unique(runs, "setup"):
             run = pick(runs, dag=dag, setup=setup)
+            speed = ratio(runs, lambda run: 1 / float(run["seconds"]), {"dag": dag, "setup": setup}, base)
             rows.append(
                 [
                     f"{size} {'in a row' if shape == 'chain' else 'at once'}",
                     setup,
                     f"{run['seconds']:.1f}",
                     f"{run['rate']:.2f}",
-                    f"{base['seconds'] / run['seconds']:.2f} x",
+                    f"{speed:.2f} x",
                     seconds(run["queued"]),
                     seconds(run["between"]) if shape == "chain" else "",
                     f"{run['load']:.1f}",
@@ -126,16 +140,16 @@ def costs(runs: list[Figures], what: str, digits: int) -> str:
 def growth(runs: list[Figures]) -> str:
     """What a task costs the control host with more worker hosts."""
     rows = [["worker hosts", "tasks/s", *CONTROL_PLANE, "together, CPU s a task", "of one host's", "load"]]
-    base = control_plane(pick(runs, hosts=runs[0]["hosts"]))
     for hosts in unique(runs, "hosts"):
         run = pick(runs, hosts=hosts)
+        cost = ratio(runs, control_plane, {"hosts": hosts}, {"hosts": runs[0]["hosts"]})
         rows.append(
             [
                 str(hosts),
                 f"{run['rate']:.2f}",
                 *(f"{run['cpu'][name]:.4f}" for name in CONTROL_PLANE),
                 f"{control_plane(run):.4f}",
-                f"{control_plane(run) / base:.2f} x",
+                f"{cost:.2f} x",
                 f"{run['load']:.1f}",
             ]
         )
@@ -180,7 +194,7 @@ def main() -> None:
     parser.add_argument("--slots", nargs="*", type=int, default=[2, 4, 16])
     parser.add_argument("--dags", nargs="+", default=["wide_200", "chain_20", "wide_1000"])
     parser.add_argument("--hosts", nargs="+", type=int, default=[1, 2, 3], choices=[1, 2, 3])
-    parser.add_argument("--host-dags", nargs="+", default=["wide_200", "wide_200"])
+    parser.add_argument("--rounds", type=int, default=1, help="an odd number")
     parser.add_argument("--warm-up", default="wide_50")
     parser.add_argument("--plot", type=Path, help="where to draw the executors' figures")
     options = parser.parse_args()
@@ -195,7 +209,7 @@ def main() -> None:
     dags = {
         "executors": (options.dags, options.warm_up),
         "module": (["wide_2", "wide_200"], None),
-        "hosts": (options.host_dags, options.warm_up),
+        "hosts": (["wide_200"], options.warm_up),
     }
     parts = [part for part in setups if part in options.parts]
     if parts:
@@ -203,8 +217,12 @@ def main() -> None:
         try:
             for part in parts:
                 figures[part] = []
-                for setup in setups[part]:
-                    figures[part] += measure(cluster, setup, *dags[part])
+                for number in range(options.rounds):
+                    figures[part] += [
+                        {"round": number, **run}
+                        for setup in setups[part]
+                        for run in measure(cluster, setup, *dags[part])
+                    ]
                     FIGURES.write_text(json.dumps(figures, indent=1), encoding="utf-8")
         finally:
             cluster.reset()

@@ -1,5 +1,4 @@
 """What a worker's start does with the module: all of it, or nothing and a line that says why."""
-# The mends are of private parts.
 
 from __future__ import annotations
 
@@ -43,8 +42,10 @@ def put_back(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(owner, name, original)
 
 
-def replaced() -> set[str]:
-    return {name for (owner, name), original in ORIGINALS.items() if getattr(owner, name) is not original}
+def replaced() -> set[tuple[Any, str]]:
+    return {
+        (owner, name) for (owner, name), original in ORIGINALS.items() if getattr(owner, name) is not original
+    }
 
 
 def start(caplog: pytest.LogCaptureFixture) -> dict[str, str]:
@@ -66,7 +67,7 @@ def test_configuration_is_airflows_own() -> None:
 
 def test_all_mends_are_in_place_with_the_locked_versions(caplog: pytest.LogCaptureFixture) -> None:
     assert set(start(caplog).values()) == {"in place"}
-    assert replaced() == {name for _, name in ORIGINALS}
+    assert replaced() == ORIGINALS.keys()
     assert supervisor.MAX_FAILED_HEARTBEATS == 1
 
 
@@ -114,7 +115,7 @@ def test_kernel_without_pidfd_is_no_error(
 
     monkeypatch.setattr(os, "pidfd_open", pidfd_open)
     assert left_out(start(caplog)) == 1
-    assert "_register_pipe_readers" not in replaced()
+    assert (WatchedSubprocess, "_register_pipe_readers") not in replaced()
 
 
 def test_module_that_cannot_be_imported_is_no_error(

@@ -6,6 +6,7 @@ Named by `[celery] celery_config_options` of the scheduler alone. docs/upstream.
 from __future__ import annotations
 
 import functools
+import os
 from typing import Any
 
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
@@ -18,8 +19,7 @@ CELERY_CONFIG = DEFAULT_CELERY_CONFIG
 def keep_connection() -> None:
     """Look for results through one connection to the database, not through a new one in each round.
 
-    Only a forked process keeps Celery's engine and its pool. The scheduler is none, and it forks none that
-    would look for results.
+    Celery keeps engines only where it has forked, and there each session manager has its own.
     """
     original = SessionManager.__init__
     expect(
@@ -31,13 +31,20 @@ def keep_connection() -> None:
             SessionManager.create_session: "51ac338c11af6f3f",
         },
     )
+    engines: dict[str, Any] = {}
+    sessions: dict[str, Any] = {}
 
     @functools.wraps(original)
     def init(self: Any) -> None:
         original(self)
-        self.forked = True
+        self.forked, self._engines, self._sessions = True, engines, sessions
+
+    def leave_to_parent() -> None:
+        for engine in engines.values():
+            engine.dispose(close=False)
 
     SessionManager.__init__ = init
+    os.register_at_fork(after_in_child=leave_to_parent)
 
 
 apply({"Keeping the connection to the results": keep_connection})

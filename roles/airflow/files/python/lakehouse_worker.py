@@ -1,4 +1,4 @@
-"""The worker's Celery configuration: Airflow's own, and with it what keeps a worker from standing still.
+"""The worker's Celery configuration: Airflow's own, and with it what spares its tasks waits and work.
 
 Named by `[celery] celery_config_options` of the worker alone. docs/upstream.md has the findings.
 """
