@@ -1,5 +1,4 @@
 """keep_connection, against Airflow's own look for results and a database in a file."""
-# What Airflow asks with is private.
 
 from __future__ import annotations
 
