@@ -132,6 +132,12 @@ class Cluster:
             self.control.sql("postgres", f"ALTER SYSTEM {statement}")
         self.control.check_output("systemctl restart 'postgresql@*'")
 
+    def tune_broker(self, settings: dict[str, str]) -> None:
+        """Give Valkey other settings, or its own back."""
+        self.control.check_output("systemctl restart valkey-server")
+        for name, value in settings.items():
+            assert self.control.check_output(f"/usr/local/sbin/valkey-admin CONFIG SET {name} {value}") == "OK"
+
     def start_copies(self, host: Host, numbers: list[int]) -> list[str]:
         """Start more workers on a host, each with a name of its own, and give their names."""
         host.check_output(

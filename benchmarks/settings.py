@@ -21,13 +21,15 @@ PARTS = (*CONTROL_PLANE, "DAG processor", "worker")
 
 @dataclass(frozen=True)
 class Variant:
-    """What is set otherwise: options of Airflow's units, settings of PostgreSQL."""
+    """What is set otherwise: options of Airflow's units, settings of PostgreSQL and Valkey."""
 
     units: dict[str, dict[str, str]] = field(default_factory=dict)
     database: dict[str, str] = field(default_factory=dict)
+    broker: dict[str, str] = field(default_factory=dict)
 
     def apply(self, cluster: Cluster) -> None:
         cluster.tune_database(self.database)
+        cluster.tune_broker(self.broker)
         for unit in ("scheduler", "api-server", "dag-processor"):
             options = {f"AIRFLOW__{name}": value for name, value in self.units.get(unit, {}).items()}
             cluster.control.configure(f"airflow-{unit}", options)
@@ -50,6 +52,8 @@ VARIANTS = {
     "connections-1000": Variant(database={"max_connections": "1000"}),
     "buffers-128MB": Variant(database={"shared_buffers": "128MB"}),
     "no-wait-for-disk": Variant(database={"synchronous_commit": "off"}),
+    "broker-in-memory": Variant(broker={"appendonly": "no"}),
+    "broker-syncs-always": Variant(broker={"appendfsync": "always"}),
 }
 
 Figures = dict[str, Any]
@@ -115,6 +119,7 @@ def main() -> None:
         runs += measure(cluster, "as delivered, at the end", OWN, options)
     finally:
         cluster.tune_database({})
+        cluster.tune_broker({})
         cluster.reset()
     print(report(runs))
 
