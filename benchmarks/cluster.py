@@ -136,7 +136,7 @@ class Cluster:
         """Give Valkey other settings, or its own back."""
         self.control.check_output("systemctl restart valkey-server")
         for name, value in settings.items():
-            assert self.control.check_output(f"/usr/local/sbin/valkey-admin CONFIG SET {name} {value}") == "OK"
+            self.control.check_output(f"/usr/local/sbin/valkey-admin CONFIG SET {name} {value}")
 
     def start_copies(self, host: Host, numbers: list[int]) -> list[str]:
         """Start more workers on a host, each with a name of its own, and give their names."""
