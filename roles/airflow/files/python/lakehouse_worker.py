@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import importlib
 import io
-import logging
 import os
 import selectors
 import time
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 CELERY_CONFIG = DEFAULT_CELERY_CONFIG
-
-log = logging.getLogger(__name__)
 
 # Seconds before a task is started elsewhere, for what may come on top: a heartbeat older than the API's
 # last answer (up to 10 s), the last attempt (5 s for each of its addresses), SIGTERM and SIGKILL (5 s each).
