@@ -1,6 +1,7 @@
-"""Hold each role's defaults/main.yml and meta/argument_specs.yml equal: same names, same values.
+"""Check that defaults/main.yml and meta/argument_specs.yml of each role agree: same names, same values.
 
-A Jinja default is compared as text. An option that is required has no default.
+A Jinja default is compared as text. A spec of another type than text cannot hold one, because antsibull-docs
+converts defaults: there the spec has none. A required option has none either. Names with "__" are internal.
 """
 
 from __future__ import annotations
@@ -13,25 +14,41 @@ from typing import Any
 
 import yaml
 
-Options = dict[str, dict[str, Any]]
+Option = dict[str, Any]
+Options = dict[str, Option]
+EntryPoints = dict[str, dict[str, Any]]
+
+TEXT_TYPES = ("str", "path", "raw")
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file, empty if there is no file."""
+    if not path.exists():
+        return {}
+    with path.open(encoding="utf-8") as file:
+        return yaml.safe_load(file) or {}
 
 
 def load_defaults(role: Path) -> dict[str, Any]:
-    path = role / "defaults" / "main.yml"
-    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
+    """Return the public defaults of a role."""
+    defaults = load(role / "defaults" / "main.yml")
+    return {name: value for name, value in defaults.items() if not name.startswith("__")}
 
 
-def load_options(role: Path) -> Options | None:
-    """Give the options of all entry points, or None when the role has no argument spec."""
-    path = role / "meta" / "argument_specs.yml"
-    if not path.exists():
-        return None
-    specs = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("argument_specs") or {}
-    options: Options = {}
-    for spec in specs.values():
-        for name, option in (spec.get("options") or {}).items():
-            options.setdefault(name, option)
-    return options
+def load_entry_points(role: Path) -> EntryPoints:
+    """Return the entry points of a role's argument spec, each with its public options."""
+    specs = load(role / "meta" / "argument_specs.yml").get("argument_specs") or {}
+    return {
+        name: spec
+        | {
+            "options": {
+                option: value
+                for option, value in (spec.get("options") or {}).items()
+                if not option.startswith("__")
+            }
+        }
+        for name, spec in specs.items()
+    }
 
 
 def same(left: Any, right: Any) -> bool:
@@ -39,40 +56,66 @@ def same(left: Any, right: Any) -> bool:
     return json.dumps(left, sort_keys=True, default=str) == json.dumps(right, sort_keys=True, default=str)
 
 
-def differences(role: Path) -> list[str]:
-    defaults = load_defaults(role)
-    options = load_options(role)
-    if options is None:
-        return ["has no meta/argument_specs.yml"]
-    found = [f"{name} is in the defaults, not in the spec" for name in defaults if name not in options]
-    for name, option in options.items():
-        if not option.get("description"):
-            found.append(f"{name} has no description in the spec")
-        if not option.get("type"):
-            found.append(f"{name} has no type in the spec")
-        if option.get("required"):
-            if name in defaults:
-                found.append(f"{name} is required by the spec and has a default")
-        elif name not in defaults:
-            found.append(f"{name} is in the spec, not in the defaults")
-        elif not same(defaults[name], option.get("default")):
-            found.append(
-                f"{name} is {defaults[name]!r} in the defaults and {option.get('default')!r} in the spec"
-            )
+def is_jinja(value: Any) -> bool:
+    return isinstance(value, str) and "{{" in value
+
+
+def incomplete(name: str, option: Option) -> list[str]:
+    """Return what an option and the options nested in it lack."""
+    found = [f"{name} has no {key} in the spec" for key in ("description", "type") if not option.get(key)]
+    for nested, value in (option.get("options") or {}).items():
+        found += incomplete(f"{name}.{nested}", value)
     return found
 
 
-def roles(folder: Path) -> list[Path]:
+def default_differences(name: str, option: Option, defaults: dict[str, Any]) -> list[str]:
+    if option.get("required"):
+        return [f"{name} is required by the spec and has a default"] if name in defaults else []
+    if name not in defaults:
+        return [f"{name} is in the spec, not in the defaults"]
+    default, specified = defaults[name], option.get("default")
+    if is_jinja(default) and option.get("type") not in TEXT_TYPES:
+        return [f"{name} has a Jinja default: the spec must have none"] if specified is not None else []
+    if same(default, specified):
+        return []
+    return [f"{name} is {default!r} in the defaults and {specified!r} in the spec"]
+
+
+def differences(role: Path) -> list[str]:
+    """Return one sentence for each difference between the defaults and the spec of a role."""
+    defaults = load_defaults(role)
+    entry_points = load_entry_points(role)
+    if not entry_points:
+        return ["has no meta/argument_specs.yml"]
+    options: Options = {}
+    found = []
+    for entry_point, spec in entry_points.items():
+        found += [
+            f"entry point {entry_point} has no {key}"
+            for key in ("short_description", "description")
+            if not spec.get(key)
+        ]
+        for name, option in spec["options"].items():
+            if not same(options.setdefault(name, option), option):
+                found.append(f"{name} differs between the entry points")
+    found += [f"{name} is in the defaults, not in the spec" for name in defaults if name not in options]
+    for name, option in options.items():
+        found += incomplete(name, option) + default_differences(name, option, defaults)
+    return found
+
+
+def roles(directory: Path) -> list[Path]:
+    """Return the directories of the roles, sorted by name."""
     return sorted(
-        path for path in folder.iterdir() if (path / "tasks").is_dir() or (path / "defaults").is_dir()
+        path for path in directory.iterdir() if (path / "tasks").is_dir() or (path / "defaults").is_dir()
     )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("roles"))
-    folder = parser.parse_args().folder
-    messages = [f"{role.name}: {message}" for role in roles(folder) for message in differences(role)]
+    parser.add_argument("directory", nargs="?", type=Path, default=Path("roles"))
+    directory = parser.parse_args().directory
+    messages = [f"{role.name}: {message}" for role in roles(directory) for message in differences(role)]
     for message in messages:
         print(message, file=sys.stderr)
     return 1 if messages else 0

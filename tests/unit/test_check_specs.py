@@ -11,18 +11,20 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def role(tmp_path: Path) -> Path:
-    folder = tmp_path / "roles" / "example"
-    (folder / "defaults").mkdir(parents=True)
-    (folder / "meta").mkdir()
-    return folder
+    directory = tmp_path / "roles" / "example"
+    (directory / "defaults").mkdir(parents=True)
+    (directory / "meta").mkdir()
+    return directory
 
 
-def write(role: Path, defaults: str, options: str) -> list[str]:
+def write(role: Path, defaults: str, *entry_points: str) -> list[str]:
+    """Write a role, whose entry points have these options, and return its differences."""
     (role / "defaults" / "main.yml").write_text(defaults, encoding="utf-8")
-    indented = "".join(f"      {line}\n" for line in options.splitlines())
-    (role / "meta" / "argument_specs.yml").write_text(
-        f"argument_specs:\n  main:\n    options:\n{indented}", encoding="utf-8"
-    )
+    spec = "argument_specs:\n"
+    for number, options in enumerate(entry_points):
+        indented = "".join(f"      {line}\n" for line in options.splitlines())
+        spec += f"  entry{number}:\n    short_description: S\n    description: D\n    options:\n{indented}"
+    (role / "meta" / "argument_specs.yml").write_text(spec, encoding="utf-8")
     return check_specs.differences(role)
 
 
@@ -30,10 +32,17 @@ def test_equal_role_has_no_differences(role: Path) -> None:
     assert write(role, "a: 1", "a: {type: int, default: 1, description: A}") == []
 
 
-def test_jinja_default_is_compared_as_text(role: Path) -> None:
+def test_jinja_default_of_text_is_compared(role: Path) -> None:
     option = "a: {type: str, default: '{{ b }}', description: A}"
     assert write(role, "a: '{{ b }}'", option) == []
     assert write(role, "a: '{{ c }}'", option) != []
+
+
+def test_jinja_default_of_another_type_is_not_in_the_spec(role: Path) -> None:
+    assert write(role, "a: '{{ b }}'", "a: {type: int, description: A}") == []
+    assert write(role, "a: '{{ b }}'", "a: {type: int, default: '{{ b }}', description: A}") == [
+        "a has a Jinja default: the spec must have none"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -42,6 +51,7 @@ def test_jinja_default_is_compared_as_text(role: Path) -> None:
         ("a: 1\nb: 2", "a: {type: int, default: 1, description: A}", "b is in the defaults, not in the spec"),
         ("{}", "a: {type: int, default: 1, description: A}", "a is in the spec, not in the defaults"),
         ("a: 2", "a: {type: int, default: 1, description: A}", "a is 2 in the defaults and 1 in the spec"),
+        ("a: 2", "a: {type: int, description: A}", "a is 2 in the defaults and None in the spec"),
         (
             "a: 1",
             "a: {type: bool, default: true, description: A}",
@@ -54,6 +64,11 @@ def test_jinja_default_is_compared_as_text(role: Path) -> None:
         ),
         ("a: 1", "a: {type: int, default: 1}", "a has no description in the spec"),
         ("a: 1", "a: {default: 1, description: A}", "a has no type in the spec"),
+        (
+            "a: {}",
+            "a: {type: dict, default: {}, description: A, options: {b: {type: int}}}",
+            "a.b has no description in the spec",
+        ),
     ],
 )
 def test_difference_is_named(role: Path, defaults: str, options: str, message: str) -> None:
@@ -62,6 +77,16 @@ def test_difference_is_named(role: Path, defaults: str, options: str, message: s
 
 def test_required_option_needs_no_default(role: Path) -> None:
     assert write(role, "{}", "a: {type: str, required: true, description: A}") == []
+
+
+def test_internal_names_are_left_out(role: Path) -> None:
+    assert write(role, "__a: 1", "__b: {type: str}") == []
+
+
+def test_entry_points_agree(role: Path) -> None:
+    option = "a: {type: int, default: 1, description: A}"
+    assert write(role, "a: 1", option, option) == []
+    assert write(role, "a: 1", option, option.replace("int", "str")) == ["a differs between the entry points"]
 
 
 def test_role_without_spec_is_named(role: Path) -> None:
