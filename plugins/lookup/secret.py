@@ -1,4 +1,6 @@
-"""Lookup plugin: one secret of the cluster, made once and kept beside the inventory."""
+# Copyright: lakehouse.airflow maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Lookup plugin: a secret of the cluster, generated once and kept beside the inventory."""
 
 from __future__ import annotations
 
@@ -6,8 +8,10 @@ import base64
 import fcntl
 import os
 import secrets
+import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +21,14 @@ from ansible.plugins.lookup import LookupBase
 
 DOCUMENTATION = r"""
 name: secret
-short_description: One secret of the cluster, made once and kept beside the inventory
+short_description: A secret of the cluster, generated once and kept beside the inventory
 description:
-  - Returns the variable of the given name if one is set (for example from Ansible Vault).
-  - Otherwise returns the value kept in O(airflow_secrets_file), making it there first if it is missing.
+  - Returns the value kept in O(airflow_secrets_file), generating it first if it is missing.
+  - The secrets are the defaults of the role variables with the same names, so a variable that is set
+    (for example from Ansible Vault) takes precedence over this lookup.
   - Runs on the controller. The file is created with mode 0600 and replaced atomically under a lock.
-  - A file encrypted with Ansible Vault is read, but never written; a secret missing from it is an error.
+  - A file that others can read or that belongs to another user is refused, unless it is encrypted.
+  - A file encrypted with Ansible Vault is read, but never written. A secret missing from it is an error.
 options:
   _terms:
     description: Names of the secrets.
@@ -32,17 +38,18 @@ options:
     choices: [airflow_fernet_key, airflow_jwt_secret, airflow_api_secret_key, airflow_database_password,
       airflow_results_password, airflow_broker_password, airflow_admin_password, airflow_flower_password]
   airflow_secrets_file:
-    description: Path of the file on the controller. Defaults to C(.airflow-secrets.yml) beside the inventory.
+    description: Path of the file on the controller. Empty means C(.airflow-secrets.yml) beside the inventory.
     type: path
+    default: ""
     vars:
       - name: airflow_secrets_file
-author: lakehouse.airflow maintainers
+author: lakehouse.airflow maintainers (@lakehouse-airflow)
 """
 
 EXAMPLES = r"""
-- name: Use the broker's password
-  ansible.builtin.set_fact:
-    broker_password: "{{ lookup('lakehouse.airflow.secret', 'airflow_broker_password') }}"
+- name: Print how long the password of the broker is
+  ansible.builtin.debug:
+    msg: "{{ lookup('lakehouse.airflow.secret', 'airflow_broker_password') | length }}"
 """
 
 RETURN = r"""
@@ -76,59 +83,103 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "airflow_flower_password": _password,
 }
 
-HEADER = (
-    "# Secrets of the cluster, made once. Keep this file, keep it private; ansible-vault may encrypt it.\n"
-)
+HEADER = "# Secrets of the cluster, generated once. Keep it, keep it private; ansible-vault may encrypt it.\n"
+
+
+def is_encrypted(path: Path) -> bool:
+    """Return whether ``path`` is encrypted with Ansible Vault."""
+    with path.open("rb") as stream:
+        return stream.read(14) == b"$ANSIBLE_VAULT"
 
 
 def stored_secrets(path: Path, load: Callable[[str], Any]) -> dict[str, str]:
-    """Read the secrets kept in ``path``.
+    """Return the secrets kept in ``path``.
 
     :param path: the secrets file; a missing or empty one holds no secrets
-    :param load: turns a file name into its parsed, if need be decrypted, content
-    :raises AnsibleLookupError: the file is not a mapping of names to strings
+    :param load: turns a file name into its parsed and, if need be, decrypted content
+    :raises AnsibleLookupError: others can read or write the file, or it is not a mapping of names to strings
     """
     if not path.exists() or path.stat().st_size == 0:
         return {}
+    status = path.stat()
+    if not is_encrypted(path):
+        if status.st_uid not in (os.geteuid(), 0):
+            raise AnsibleLookupError(f"{path} belongs to another user (UID {status.st_uid}); chown it")
+        if status.st_mode & 0o077:
+            raise AnsibleLookupError(
+                f"{path} has mode {stat.S_IMODE(status.st_mode):04o}, so others can read its secrets;"
+                f" run 'chmod 600 {path}', and replace the secrets if others may have read them"
+            )
     content = load(str(path))
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
         raise AnsibleLookupError(
-            f"{path} must hold a mapping of names to strings; mend it or restore it from a backup"
+            f"{path} must hold a mapping of names to strings; correct it or restore it from a backup"
         )
     return {str(name): str(value) for name, value in content.items()}
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock beside ``path``.
+
+    :raises AnsibleLookupError: the lock is a link, or cannot be opened
+    """
+    lock = path.with_name(path.name + ".lock")
+    try:
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise AnsibleLookupError(f"{lock} cannot be opened ({error.strerror}); remove it") from error
+    with os.fdopen(descriptor, "r+b") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
 def ensure_secret(path: Path, name: str, load: Callable[[str], Any]) -> str:
-    """Return the secret ``name`` kept in ``path``, making it first if it is missing.
+    """Return the secret ``name`` kept in ``path``, generating it first if it is missing.
 
     :param path: the secrets file, created with mode 0600
     :param name: a key of :data:`GENERATORS`
     :param load: as for :func:`stored_secrets`
-    :raises AnsibleLookupError: ``name`` is unknown, or the file is encrypted and lacks it
+    :raises AnsibleLookupError: ``name`` is unknown, or the file cannot be used, or is encrypted and lacks it
     """
     if name not in GENERATORS:
         raise AnsibleLookupError(f"unknown secret '{name}'; known are: {', '.join(sorted(GENERATORS))}")
     if (kept := stored_secrets(path, load)).get(name):
         return kept[name]
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Forks ask at the same time: the first one in makes the secret, the others must read that one.
-    with path.with_name(path.name + ".lock").open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    # Forks ask at the same time: the first one generates the secret, the others must read that one.
+    with locked(path):
         kept = stored_secrets(path, load)
         if kept.get(name):
             return kept[name]
-        if path.exists() and path.read_bytes().startswith(b"$ANSIBLE_VAULT"):
+        if path.exists() and path.stat().st_size and is_encrypted(path):
             raise AnsibleLookupError(
                 f"{path} is encrypted and has no '{name}'; add it with 'ansible-vault edit {path}'"
             )
         kept[name] = GENERATORS[name]()
-        descriptor, temporary = tempfile.mkstemp(
-            dir=path.parent, prefix=f"{path.name}."
-        )  # 0600 from the start
+        # mkstemp creates the file with mode 0600.
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(HEADER + yaml.safe_dump(kept, width=1000))
         Path(temporary).replace(path)
     return kept[name]
+
+
+def secrets_file(given: str | None, inventory_directory: str | None) -> Path:
+    """Return the path of the secrets file.
+
+    :param given: the variable ``airflow_secrets_file``
+    :param inventory_directory: the directory of the inventory file, if there is one
+    :raises AnsibleLookupError: neither is known, as with ``-i host,``
+    """
+    if given:
+        return Path(given).expanduser()
+    if inventory_directory is None:
+        raise AnsibleLookupError(
+            "there is no inventory file beside which the secrets could be kept;"
+            " set airflow_secrets_file to a path on the controller"
+        )
+    return Path(inventory_directory, ".airflow-secrets.yml")
 
 
 class LookupModule(LookupBase):
@@ -137,22 +188,12 @@ class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
         """Return the secrets named by ``terms``.
 
-        :raises AnsibleLookupError: see :func:`ensure_secret`
+        :raises AnsibleLookupError: see :func:`ensure_secret` and :func:`secrets_file`
         """
         variables = variables or {}
         self.set_options(var_options=variables, direct=kwargs)
-        path = Path(
-            self.get_option("airflow_secrets_file")
-            or Path(variables.get("inventory_dir") or ".", ".airflow-secrets.yml")
-        ).expanduser()
-        found = []
-        for term in terms:
-            given = variables.get(term)
-            if given is None or given == "":
-                found.append(ensure_secret(path, term, self._load))
-            else:
-                found.append(str(self._templar.template(given)))
-        return found
+        path = secrets_file(self.get_option("airflow_secrets_file"), variables.get("inventory_dir"))
+        return [ensure_secret(path, term, self._load) for term in terms]
 
     def _load(self, name: str) -> Any:
         # Not cached: another fork may have added a secret since.

@@ -1,8 +1,9 @@
-"""Secrets are made once, kept private, and never lost."""
+"""Secrets are generated once, kept private, and never lost."""
 
 from __future__ import annotations
 
 import base64
+import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,11 +12,17 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleLookupError
-from lookup.secret import GENERATORS, ensure_secret
+from lookup.secret import GENERATORS, ensure_secret, secrets_file
 
 
 def load(name: str) -> Any:
     return yaml.safe_load(Path(name).read_text(encoding="utf-8"))
+
+
+def write(path: Path, text: str, mode: int = 0o600) -> None:
+    path.parent.mkdir()
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
 
 
 @pytest.fixture
@@ -24,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", sorted(GENERATORS))
-def test_a_secret_is_made_once(path: Path, name: str) -> None:
+def test_a_secret_is_generated_once(path: Path, name: str) -> None:
     made = ensure_secret(path, name, load)
     assert len(made) >= 32
     assert ensure_secret(path, name, load) == made
@@ -46,8 +53,7 @@ def test_forks_agree(path: Path) -> None:
 
 
 def test_what_a_user_wrote_is_kept(path: Path) -> None:
-    path.parent.mkdir()
-    path.write_text("airflow_admin_password: mine\nother: theirs\n", encoding="utf-8")
+    write(path, "airflow_admin_password: mine\nother: theirs\n")
     ensure_secret(path, "airflow_broker_password", load)
     assert ensure_secret(path, "airflow_admin_password", load) == "mine"
     assert load(str(path))["other"] == "theirs"
@@ -60,16 +66,50 @@ def test_an_unknown_name_is_refused(path: Path) -> None:
 
 
 def test_an_encrypted_file_is_not_overwritten(path: Path) -> None:
-    path.parent.mkdir()
-    path.write_text("$ANSIBLE_VAULT;1.1;AES256\n00\n", encoding="utf-8")
+    # Encrypted, it may be in a repository, where files have other modes.
+    write(path, "$ANSIBLE_VAULT;1.1;AES256\n00\n", 0o644)
     with pytest.raises(AnsibleLookupError, match="ansible-vault edit"):
         ensure_secret(path, "airflow_broker_password", lambda _: {"airflow_admin_password": "kept"})
     assert path.read_text(encoding="utf-8").startswith("$ANSIBLE_VAULT")
 
 
 def test_a_damaged_file_is_not_overwritten(path: Path) -> None:
-    path.parent.mkdir()
-    path.write_text("- not\n- a mapping\n", encoding="utf-8")
+    write(path, "- not\n- a mapping\n")
     with pytest.raises(AnsibleLookupError, match="mapping of names"):
         ensure_secret(path, "airflow_broker_password", load)
     assert "not" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
+def test_a_file_that_others_can_read_is_refused(path: Path, mode: int) -> None:
+    write(path, "airflow_admin_password: mine\n", mode)
+    with pytest.raises(AnsibleLookupError, match="chmod 600"):
+        ensure_secret(path, "airflow_admin_password", load)
+
+
+def test_a_file_of_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(path, "airflow_admin_password: mine\n")
+    owner = path.stat().st_uid or 1000
+    os.chown(path, owner, -1)
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(AnsibleLookupError, match="belongs to another user"):
+        ensure_secret(path, "airflow_admin_password", load)
+
+
+def test_a_link_at_the_lock_is_not_followed(path: Path, tmp_path: Path) -> None:
+    path.parent.mkdir()
+    path.with_name(path.name + ".lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(AnsibleLookupError, match="cannot be opened"):
+        ensure_secret(path, "airflow_broker_password", load)
+    assert not (tmp_path / "elsewhere").exists()
+    assert not path.exists()
+
+
+def test_the_file_is_beside_the_inventory_unless_it_is_given() -> None:
+    assert secrets_file("", "/etc/inventory") == Path("/etc/inventory/.airflow-secrets.yml")
+    assert secrets_file("~/secrets.yml", "/etc/inventory") == Path.home() / "secrets.yml"
+
+
+def test_without_an_inventory_file_the_path_must_be_given() -> None:
+    with pytest.raises(AnsibleLookupError, match="set airflow_secrets_file"):
+        secrets_file("", None)

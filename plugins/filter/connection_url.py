@@ -1,0 +1,31 @@
+# Copyright: lakehouse.airflow maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Filter plugin: the URL of a connection."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+
+def connection_url(scheme: str, connection: dict[str, Any]) -> str:
+    """Return the URL of a connection; user name, password and name may hold any character.
+
+    :param scheme: for example ``redis`` or ``db+postgresql``
+    :param connection: ``host``, ``port``, ``username``, ``password`` and ``name``, the database
+    """
+    username, password, name = (
+        quote(str(connection[key]), safe="") for key in ("username", "password", "name")
+    )
+    host = str(connection["host"])
+    if ":" in host:  # an IPv6 address
+        host = f"[{host}]"
+    return f"{scheme}://{username}:{password}@{host}:{connection['port']}/{name}"
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the functions by filter name."""
+        return {"connection_url": connection_url}

@@ -1,0 +1,135 @@
+# Copyright: lakehouse.airflow maintainers
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Filter plugins: what the hosts of a cluster need to know of one another, from the inventory alone."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+HostVars = Mapping[str, Mapping[str, Any]]
+
+# The default of airflow_worker_queues; a unit test holds it equal to that of the role.
+DEFAULT_QUEUES = ("default",)
+SECRET_ENDINGS = ("_password", "_key", "_secret")
+
+
+def is_ip_address(text: str) -> bool:
+    """Return whether ``text`` is an IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def ip_address(name: str) -> str:
+    """Return the IP address of a host, looked up on the controller; an address is returned as it is.
+
+    :param name: an IP address or a host name
+    :raises AnsibleFilterError: the name does not resolve on the controller
+    """
+    if is_ip_address(str(name)):
+        return str(name)
+    try:
+        found = socket.getaddrinfo(str(name), None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise AnsibleFilterError(
+            f"'{name}' does not resolve on the controller ({error}); set airflow_host_address of that host"
+            " to the IP address at which the other hosts reach it"
+        ) from error
+    # IPv4 first: what listens on 0.0.0.0 answers there.
+    return str(min(found, key=lambda entry: entry[0] != socket.AF_INET)[4][0])
+
+
+def host_address(host: str, hostvars: HostVars) -> str:
+    """Return the address at which other hosts reach ``host``, by default its inventory address."""
+    variables = hostvars[host]
+    return ip_address(variables.get("airflow_host_address") or variables.get("ansible_host") or host)
+
+
+def addresses(hosts: Iterable[str], hostvars: HostVars) -> list[str]:
+    """Return the addresses of ``hosts``, sorted, each once."""
+    return sorted({host_address(host, hostvars) for host in hosts})
+
+
+def hosts_entries(hosts: Iterable[str], hostvars: HostVars, name: str | None = None) -> list[str]:
+    """Return the lines of ``/etc/hosts`` for ``hosts``, sorted.
+
+    :param name: the name of each of them; by default its inventory name, unless that is an address
+    """
+    return [
+        f"{host_address(host, hostvars)} {name or host}"
+        for host in sorted(hosts)
+        if name or not is_ip_address(host)
+    ]
+
+
+def worker_queue(name: str) -> str:
+    """Return the queue that only the worker ``name`` reads."""
+    return f"host.{name}"
+
+
+def worker_queues(hosts: Iterable[str], hostvars: HostVars) -> dict[str, list[str]]:
+    """Return the queues that each worker reads, its own queue included."""
+    return {
+        host: [*(hostvars[host].get("airflow_worker_queues") or DEFAULT_QUEUES), worker_queue(host)]
+        for host in sorted(hosts)
+    }
+
+
+def differing_variables(hosts: Sequence[str], hostvars: HostVars, names: Iterable[str]) -> list[str]:
+    """Return a sentence for each variable that must be the same on all hosts and is not.
+
+    :param hosts: the hosts of the cluster
+    :param names: the variables; a host that does not set one has its default
+    """
+    found = []
+    for name in names:
+        values = {host: hostvars[host].get(name) for host in hosts}
+        if len({str(value) for value in values.values()}) > 1:
+            secret = name.endswith(SECRET_ENDINGS)
+            shown = (
+                f"{host}: {'not set' if value is None else 'set' if secret else value}"
+                for host, value in values.items()
+            )
+            found.append(f"{name} ({', '.join(shown)})")
+    return found
+
+
+def refused_variables(
+    hosts: Iterable[str], hostvars: HostVars, prefixes: Sequence[str], replaced: Mapping[str, str]
+) -> list[str]:
+    """Return a sentence for each variable that the inventory sets and the collection would ignore.
+
+    :param prefixes: how the names of internal variables start
+    :param replaced: what to set instead, by name
+    """
+    found: dict[str, list[str]] = {}
+    for host in hosts:
+        for name in hostvars[host]:
+            if name in replaced:
+                found.setdefault(f"{name} has no effect, set {replaced[name]} instead", []).append(host)
+            elif name.startswith(tuple(prefixes)):
+                found.setdefault(f"{name} is internal, remove it", []).append(host)
+    return [f"{sentence} ({', '.join(names)})" for sentence, names in sorted(found.items())]
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict[str, Any]:
+        """Return the functions by filter name."""
+        return {
+            "addresses": addresses,
+            "differing_variables": differing_variables,
+            "hosts_entries": hosts_entries,
+            "ip_address": ip_address,
+            "refused_variables": refused_variables,
+            "worker_queue": worker_queue,
+            "worker_queues": worker_queues,
+        }

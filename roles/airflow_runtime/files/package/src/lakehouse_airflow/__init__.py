@@ -1,0 +1,1 @@
+"""What the Ansible collection lakehouse.airflow adds to Airflow's own processes."""

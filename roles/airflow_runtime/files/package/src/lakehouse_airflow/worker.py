@@ -1,0 +1,41 @@
+"""The worker's Celery configuration: Airflow's own, with receivers of the signals that only a worker sends.
+
+`[celery] celery_config_options` names it, in the worker alone. Other commands with the worker's settings import
+it too, and are left as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
+from celery.signals import celeryd_init, import_modules, worker_init
+from celery.utils.nodenames import default_nodename
+
+from lakehouse_airflow import patching, preload, watchdog
+from lakehouse_airflow.hostname import get_hostname
+
+CELERY_CONFIG = DEFAULT_CELERY_CONFIG
+
+PATCHES = ("supervisor_exit", "busy_slots", "api_retries", "first_heartbeat")
+
+
+def set_node_name(instance: Any, **_: Any) -> None:
+    """Name the worker after its host in the inventory, unless a command line named it.
+
+    With --celery-hostname Airflow's worker gives up when the broker is down at its start.
+    """
+    if instance.hostname == default_nodename(None):
+        instance.hostname = default_nodename(get_hostname())
+
+
+def prepare_slots(**_: Any) -> None:
+    """Patch and preload in the process that the slots are forked from."""
+    patching.apply(*PATCHES)
+    preload.load_once()
+
+
+# In the order they are sent in. The first comes after the worker's helpers have forked and before its slots do.
+import_modules.connect(prepare_slots)
+celeryd_init.connect(set_node_name)
+worker_init.connect(watchdog.connect)

@@ -1,0 +1,229 @@
+"""Monitor the workers that the inventory expects, by the heartbeats they send to the broker anyway.
+
+Asks a worker only how many slots it has. Writes each change to the journal, and the state of all to STATUS.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery
+from celery.events.receiver import EventReceiver
+from kombu.exceptions import OperationalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+STATUS = Path("/run/airflow-worker-monitor/status.json")
+# Seconds: from one check of all workers to the next, and from one question for a worker's slots to the next.
+CHECK_INTERVAL = 2.0
+ASK_INTERVAL = 10.0
+REPLY_TIMEOUT = 1.0
+# systemd's priorities of a line, for the journal.
+ERROR, NOTICE = "<3>", "<5>"
+
+
+@dataclass
+class Worker:
+    """A worker as its events describe it; times are of the monotonic clock, in seconds."""
+
+    queues: list[str]
+    seen: float
+    slots: int | None = None
+    asked: float = -math.inf
+    event: str = ""
+    active: int = 0
+    processed: int = 0
+    stalled_since: float | None = None
+
+    def receive(self, event: Mapping[str, Any], now: float) -> None:
+        """Take in an event of the worker."""
+        self.seen, self.event = now, event["type"]
+        if self.event == "worker-online":
+            # It may have been started with another concurrency.
+            self.slots, self.asked = None, -math.inf
+        if event.get("processed", self.processed) != self.processed:
+            self.stalled_since = None
+        self.active = event.get("active", self.active)
+        self.processed = event.get("processed", self.processed)
+
+    def to_ask(self, now: float, timeout: float) -> bool:
+        """Return whether the worker should be asked for its slots now."""
+        # It announces itself before it receives questions, and sends a heartbeat after.
+        answers = self.event == "worker-heartbeat" and now - self.seen <= timeout
+        return self.slots is None and answers and now - self.asked >= ASK_INTERVAL
+
+    def has_free_slot(self) -> bool:
+        """Return whether a slot is surely free."""
+        return self.active < (1 if self.slots is None else self.slots)
+
+    def check_queues(self, waiting: Mapping[str, int], now: float) -> None:
+        """Take in how many messages wait in each queue."""
+        if not self.has_free_slot() or not any(waiting.get(queue) for queue in self.queues):
+            self.stalled_since = None
+        elif self.stalled_since is None:
+            self.stalled_since = now
+
+    def problem(self, now: float, timeout: float) -> str | None:
+        """Return what has been wrong for longer than the timeout, in words that stay while it is."""
+        if now - self.seen > timeout:
+            return "stopped" if self.event == "worker-offline" else f"no heartbeat for {timeout:g} s"
+        if self.stalled_since is not None and now - self.stalled_since > timeout:
+            return f"stalled: took no message for {timeout:g} s while messages wait and slots are free"
+        return None
+
+
+@dataclass
+class Monitor:
+    """All workers, and the problems that were found."""
+
+    workers: dict[str, Worker]
+    timeout: float
+    broker_lost: float | None = None
+    broker_error: str = ""
+    problems: dict[str, str] = field(default_factory=dict)
+
+    def receive(self, event: Mapping[str, Any]) -> None:
+        """Take in an event of any worker."""
+        if worker := self.workers.get(event["hostname"].removeprefix("celery@")):
+            worker.receive(event, time.monotonic())
+
+    def to_ask(self, now: float) -> list[str]:
+        """Return the node names of the workers to ask for their slots, and count them as asked."""
+        names = [name for name, worker in self.workers.items() if worker.to_ask(now, self.timeout)]
+        for name in names:
+            self.workers[name].asked = now
+        return [f"celery@{name}" for name in names]
+
+    def receive_stats(self, replies: Iterable[Mapping[str, Any]]) -> None:
+        """Take in how many slots the workers say they have."""
+        for node, stats in (item for reply in replies for item in reply.items()):
+            if worker := self.workers.get(node.removeprefix("celery@")):
+                worker.slots = stats.get("pool", {}).get("max-concurrency")
+
+    def find_problems(self, now: float) -> dict[str, str]:
+        """Return what is wrong: a sentence for each worker, and one for the broker."""
+        if self.broker_lost is not None:
+            # Nothing can be heard of the workers: what was known of them stands.
+            found = {name: self.problems.get(name) for name in self.workers}
+            if now - self.broker_lost > self.timeout:
+                found["broker"] = f"does not answer: {self.broker_error}"
+        else:
+            found = {name: worker.problem(now, self.timeout) for name, worker in self.workers.items()}
+        return {name: problem for name, problem in found.items() if problem}
+
+    def lose_broker(self, error: Exception) -> None:
+        """Note that the broker does not answer."""
+        self.broker_lost = self.broker_lost or time.monotonic()
+        self.broker_error = str(error)
+
+    def find_broker(self) -> None:
+        """Give the workers as long to be heard again as at the start, unless they were unhealthy before."""
+        if self.broker_lost is not None:
+            self.broker_lost = None
+            for name, worker in self.workers.items():
+                # Meanwhile it may have been started with another concurrency, unheard.
+                worker.slots = None
+                if name not in self.problems:
+                    worker.seen, worker.stalled_since = time.monotonic(), None
+
+    def report(self) -> None:
+        """Write the state of all workers to STATUS, and each change of it to the journal."""
+        found = self.find_problems(time.monotonic())
+        for name, problem in sorted(found.items()):
+            if problem != self.problems.get(name):
+                print(f"{ERROR}{name}: {problem}", flush=True)
+        for name in sorted(self.problems.keys() - found.keys()):
+            print(f"{NOTICE}{name}: healthy again", flush=True)
+        self.problems = found
+        workers = {
+            name: {
+                "active": worker.active,
+                "slots": worker.slots,
+                "queues": worker.queues,
+                "problem": found.get(name),
+            }
+            for name, worker in self.workers.items()
+        }
+        new = STATUS.with_suffix(".new")
+        new.write_text(json.dumps({"problems": found, "workers": workers}), encoding="utf-8")
+        new.replace(STATUS)
+
+
+class Listener(EventReceiver):
+    """Receives the workers' events, and checks queues and workers in between."""
+
+    # The first error ends it: the status is to be written also while there is no broker.
+    connect_max_retries = 0
+
+    def __init__(self, monitor: Monitor, app: Celery, connection: Any) -> None:
+        # Named, so that the broker keeps one binding of it and not one a start.
+        super().__init__(
+            connection,
+            {"*": monitor.receive},
+            routing_key="worker.#",
+            node_id="airflow-worker-monitor",
+            app=app,
+        )
+        self.monitor = monitor
+        self.queues = sorted({queue for worker in monitor.workers.values() for queue in worker.queues})
+        self.due = 0.0
+
+    def on_iteration(self) -> None:
+        now = time.monotonic()
+        if now < self.due:
+            return
+        self.due = now + CHECK_INTERVAL
+        with self.channel.client.pipeline(transaction=False) as pipeline:
+            for queue in self.queues:
+                pipeline.llen(queue)
+            waiting = dict(zip(self.queues, pipeline.execute(), strict=True))
+        self.monitor.find_broker()
+        if nodes := self.monitor.to_ask(now):
+            self.monitor.receive_stats(ask_stats(self.app, nodes))
+        for worker in self.monitor.workers.values():
+            worker.check_queues(waiting, now)
+        self.monitor.report()
+
+
+def ask_stats(app: Celery, nodes: list[str]) -> list[dict[str, Any]]:
+    """Return the replies of workers to Celery's remote control command `stats`; fail without a broker."""
+    # With a limit the call returns with the last reply, not after the whole time.
+    replies: list[dict[str, Any]] = app.control.broadcast(
+        "stats", reply=True, destination=nodes, timeout=REPLY_TIMEOUT, limit=len(nodes)
+    )
+    return replies
+
+
+def create_app(broker_url: str) -> Celery:
+    app = Celery(broker=broker_url)
+    app.conf.broker_transport_options = {"socket_timeout": 5, "socket_connect_timeout": 5}
+    return app
+
+
+def main() -> None:
+    now = time.monotonic()
+    expected = json.loads(os.environ["AIRFLOW__WORKER_MONITOR__WORKERS"])
+    monitor = Monitor(
+        {name: Worker(queues=queues, seen=now) for name, queues in expected.items()},
+        float(os.environ["AIRFLOW__WORKER_MONITOR__TIMEOUT"]),
+    )
+    app = create_app(os.environ["AIRFLOW__CELERY__BROKER_URL"])
+    while True:
+        with app.connection_for_read() as connection:
+            try:
+                Listener(monitor, app, connection).capture(wakeup=False)
+            except (OperationalError, *connection.connection_errors, *connection.channel_errors) as error:
+                monitor.lose_broker(error)
+                monitor.report()
+                time.sleep(CHECK_INTERVAL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""What hosts need to know of one another follows from the inventory alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+from filter.inventory import (
+    DEFAULT_QUEUES,
+    addresses,
+    differing_variables,
+    hosts_entries,
+    ip_address,
+    refused_variables,
+    worker_queues,
+)
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+HOSTVARS: dict[str, dict[str, Any]] = {
+    "control": {"ansible_host": "192.0.2.10"},
+    "worker1": {"ansible_host": "203.0.113.1", "airflow_host_address": "192.0.2.101"},
+    "192.0.2.102": {"airflow_worker_queues": ["heavy"]},
+}
+
+
+def test_an_address_is_that_of_the_inventory_unless_it_is_given() -> None:
+    assert addresses(["worker1", "control", "192.0.2.102", "control"], HOSTVARS) == [
+        "192.0.2.10",
+        "192.0.2.101",
+        "192.0.2.102",
+    ]
+
+
+def test_a_name_is_resolved_on_the_controller() -> None:
+    assert ip_address("localhost") in {"127.0.0.1", "::1"}
+    assert ip_address("2001:db8::1") == "2001:db8::1"
+
+
+def test_a_name_that_does_not_resolve_is_named_with_the_remedy() -> None:
+    with pytest.raises(AnsibleFilterError, match=r"'no-such-host\.invalid'.*set airflow_host_address"):
+        ip_address("no-such-host.invalid")
+
+
+def test_entries_have_the_given_name_or_the_inventory_name() -> None:
+    assert hosts_entries(["control"], HOSTVARS, "valkey") == ["192.0.2.10 valkey"]
+    # A host that is known by its address needs no entry.
+    assert hosts_entries(["worker1", "192.0.2.102"], HOSTVARS) == ["192.0.2.101 worker1"]
+
+
+def test_each_worker_also_reads_a_queue_of_its_own() -> None:
+    assert worker_queues(["worker1", "192.0.2.102"], HOSTVARS) == {
+        "192.0.2.102": ["heavy", "host.192.0.2.102"],
+        "worker1": ["default", "host.worker1"],
+    }
+
+
+def test_the_default_queues_are_those_of_the_role() -> None:
+    defaults = yaml.safe_load((ROLES / "airflow_worker/defaults/main.yml").read_text(encoding="utf-8"))
+    assert tuple(defaults["airflow_worker_queues"]) == DEFAULT_QUEUES
+
+
+def test_a_variable_that_differs_is_named_with_its_values() -> None:
+    hostvars: dict[str, dict[str, Any]] = {
+        "a": {"airflow_broker_port": 6380, "airflow_api_port": 80},
+        "b": {"airflow_api_port": 80},
+    }
+    assert differing_variables(["a", "b"], hostvars, ["airflow_broker_port", "airflow_api_port", "x"]) == [
+        "airflow_broker_port (a: 6380, b: not set)"
+    ]
+
+
+def test_a_secret_that_differs_is_not_shown() -> None:
+    (found,) = differing_variables(
+        ["a", "b"], {"a": {"airflow_jwt_secret": "s3"}, "b": {}}, ["airflow_jwt_secret"]
+    )
+    assert found == "airflow_jwt_secret (a: set, b: not set)"
+
+
+def test_variables_without_effect_are_refused_by_name() -> None:
+    hostvars = {"a": {"valkey_port": 1, "__airflow_x": 2, "mine": 3}, "b": {"valkey_port": 1}}
+    assert refused_variables(
+        ["a", "b"], hostvars, ["__airflow_"], {"valkey_port": "airflow_broker_port"}
+    ) == [
+        "__airflow_x is internal, remove it (a)",
+        "valkey_port has no effect, set airflow_broker_port instead (a, b)",
+    ]

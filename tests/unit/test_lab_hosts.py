@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PATH = Path(__file__).parents[2] / "lab" / "playbooks" / "filter_plugins" / "lab_hosts.py"
+spec = importlib.util.spec_from_file_location("lab_hosts", PATH)
+assert spec is not None
+assert spec.loader is not None
+filters: Any = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(filters)
+
+
+def platform(name: str, address: str, *groups: str) -> dict[str, Any]:
+    return {"name": name, "groups": list(groups), "networks": [{"name": "lab", "ipv4_address": address}]}
+
+
+def container(name: str, state: str = "running") -> dict[str, Any]:
+    return {"Labels": {"lakehouse.host": name}, "State": state}
+
+
+PLATFORMS = [platform("control", "198.18.1.10", "flower"), platform("worker1", "198.18.1.101", "workers")]
+
+
+def names(hosts: list[dict[str, Any]]) -> list[str]:
+    return [host["name"] for host in hosts]
+
+
+@pytest.mark.parametrize(
+    ("containers", "workers", "wanted"),
+    [
+        ([], 1, ["control", "worker1"]),
+        ([], 3, ["control", "worker1", "worker2", "worker3"]),
+        ([container("worker1"), container("worker3")], 1, ["control", "worker1", "worker2", "worker3"]),
+    ],
+)
+def test_workers_are_added_and_never_removed(
+    containers: list[dict[str, Any]], workers: int, wanted: list[str]
+) -> None:
+    assert names(filters.lab_hosts(PLATFORMS, containers, workers)) == wanted
+
+
+def test_an_added_worker_has_the_next_address() -> None:
+    assert filters.lab_address(filters.lab_hosts(PLATFORMS, [], 2)[-1]) == "198.18.1.102"
+
+
+def test_a_stopped_host_is_missing() -> None:
+    containers = [container("control"), container("worker1", "exited")]
+    assert names(filters.lab_missing(PLATFORMS, containers)) == ["worker1"]
+
+
+def test_the_inventory_holds_groups_addresses_and_host_variables() -> None:
+    inventory = filters.lab_inventory(PLATFORMS, {"ansible_user": "deploy"}, {"worker1": {"queue": "heavy"}})
+    assert inventory["all"]["vars"] == {"ansible_user": "deploy"}
+    assert inventory["all"]["hosts"]["worker1"] == {
+        "ansible_host": "198.18.1.101",
+        "ansible_connection": "ssh",
+        "queue": "heavy",
+    }
+    assert inventory["all"]["children"]["workers"] == {"hosts": {"worker1": {}}}

@@ -1,0 +1,127 @@
+"""The options of a service as systemd reads them, by systemd's own rules."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from filter.options import config_errors, environment, merged, readable_sections, service_environment
+
+TABLE = Path(__file__).resolve().parents[2] / "roles" / "airflow_service" / "vars" / "main"
+
+
+def systemd_unquote(line: str) -> tuple[str, str]:
+    """Read one line of an EnvironmentFile as systemd.exec(5) describes it for double quotes."""
+    name, _, value = line.partition("=")
+    assert value.startswith('"')
+    assert value.endswith('"')
+    return name, re.sub(r'\\(["\\`$])', r"\1", value[1:-1])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "plain",
+        "",
+        "with space",
+        'quo"te',
+        "back\\slash",
+        "dol$lar",
+        "tick`",
+        "#hash;",
+        "%d",
+        "two\nlines",
+        "'",
+    ],
+)
+def test_a_value_survives_quoting(text: str) -> None:
+    written = environment({"core": {"option": text}})
+    assert systemd_unquote(written.removesuffix("\n")) == ("AIRFLOW__CORE__OPTION", text)
+
+
+def test_values_are_written_as_airflow_reads_them() -> None:
+    written = environment({"b": {"flag": True, "number": 3}, "a.x": {"gone": None, "json": {"k": [1, None]}}})
+    assert dict(systemd_unquote(line) for line in written.splitlines()) == {
+        "AIRFLOW__A_X__JSON": json.dumps({"k": [1, None]}, separators=(",", ":")),
+        "AIRFLOW__B__FLAG": "True",
+        "AIRFLOW__B__NUMBER": "3",
+    }
+
+
+def test_the_order_of_options_does_not_matter() -> None:
+    assert environment({"a": {"x": 1, "y": 2}, "b": {"z": 3}}) == environment(
+        {"b": {"z": 3}, "a": {"y": 2, "x": 1}}
+    )
+
+
+SERVICES = {
+    "scheduler": {"options": ["airflow", "secret"], "sections": ["core", "scheduler"]},
+    "worker": {"options": ["airflow"], "sections": ["core"], "config": {"core": {"slots": 2}}},
+    "monitor": {"options": [], "sections": ["celery"]},
+}
+OPTIONS = {"airflow": {"core": {"executor": "CeleryExecutor"}}, "secret": {"core": {"key": "k"}}}
+
+
+@pytest.mark.parametrize(
+    ("service", "sections"),
+    [
+        ("scheduler", {"core", "scheduler", "smtp"}),
+        ("worker", {"core", "smtp"}),
+        ("monitor", {"celery"}),
+    ],
+)
+def test_a_service_reads_its_sections_and_airflow_also_those_of_no_row(
+    service: str, sections: set[str]
+) -> None:
+    config = {name: {"x": 1} for name in ("core", "scheduler", "celery", "smtp")}
+    assert readable_sections(service, SERVICES, config) == sections
+
+
+def test_a_service_gets_its_sets_of_options_its_own_and_the_overrides() -> None:
+    written = service_environment(
+        SERVICES, "worker", OPTIONS, {"core": {"slots": 3}}, {"scheduler": {"x": 1}, "smtp": {"host": "mail"}}
+    )
+    assert dict(systemd_unquote(line) for line in written.splitlines()) == {
+        "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+        "AIRFLOW__CORE__SLOTS": "3",
+        "AIRFLOW__SMTP__HOST": "mail",
+    }
+
+
+def test_later_layers_win_and_mappings_are_merged() -> None:
+    layers = [{"a": {"x": {"k": 1}, "y": 1}}, {"a": {"x": {"l": 2}, "y": None}, "b": {"z": 3}}]
+    assert merged(layers) == {"a": {"x": {"k": 1, "l": 2}, "y": None}, "b": {"z": 3}}
+    assert layers[0] == {"a": {"x": {"k": 1}, "y": 1}}
+
+
+def test_every_set_of_options_of_the_table_exists_and_none_is_left_over() -> None:
+    rows = yaml.safe_load((TABLE / "services.yml").read_text(encoding="utf-8"))["__airflow_services"]
+    options = yaml.safe_load((TABLE / "options.yml").read_text(encoding="utf-8"))["__airflow_options"]
+    assert {name for row in rows.values() for name in row["options"]} == set(options)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (["core"], "mapping of sections"),
+        ({"core": "x"}, "section 'core' must be a mapping"),
+        ({"Core": {}}, "section 'Core'"),
+        ({"core": {"Max Tasks": 1}}, "option 'Max Tasks' in section 'core'"),
+        ({"core": {1: 1}}, "option '1'"),
+    ],
+)
+def test_an_ill_shaped_config_is_named(config: object, said: str) -> None:
+    (error,) = config_errors(config)
+    assert said in error
+
+
+def test_a_good_config_has_no_errors() -> None:
+    assert config_errors({"core": {"parallelism": 3}, "celery_broker_transport_options": {}}) == []
+
+
+def test_a_nul_is_refused() -> None:
+    with pytest.raises(ValueError, match="NUL"):
+        environment({"core": {"x": "a\0b"}})
