@@ -98,8 +98,8 @@ def test_later_layers_win_and_mappings_are_merged() -> None:
 
 
 def test_every_set_of_options_of_the_table_exists_and_none_is_left_over() -> None:
-    rows = yaml.safe_load((TABLE / "services.yml").read_text(encoding="utf-8"))["__airflow_services"]
-    options = yaml.safe_load((TABLE / "options.yml").read_text(encoding="utf-8"))["__airflow_options"]
+    rows = yaml.safe_load((TABLE / "services.yml").read_text(encoding="utf-8"))["__airflow_service_table"]
+    options = yaml.safe_load((TABLE / "options.yml").read_text(encoding="utf-8"))["__airflow_service_options"]
     assert {name for row in rows.values() for name in row["options"]} == set(options)
 
 
