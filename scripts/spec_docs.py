@@ -147,8 +147,8 @@ def readme_options(role: Path) -> str:
         ]
         for name in names:
             spec = entry_points[name]
-            short = markdown(spec["short_description"], role.name, name)
-            lines.append(f"- `{name}`: {short}. {markdown(spec['description'], role.name, name)}")
+            short = markdown(spec.get("short_description", ""), role.name, name)
+            lines.append(f"- `{name}`: {short}. {markdown(spec.get('description', ''), role.name, name)}")
         options = entry_points[names[0]]["options"]
         lines += ["", *(table(options, role.name, names[0]) if options else ["No variables."]), ""]
         parts.append("\n".join(lines))
