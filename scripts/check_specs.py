@@ -1,7 +1,7 @@
 """Check that defaults/main.yml and meta/argument_specs.yml of each role agree: same names, same values.
 
-A Jinja default is compared as text. A spec of another type than text cannot hold one, because antsibull-docs
-converts defaults: there the spec has none. A required option has none either. Names with "__" are internal.
+A Jinja default is compared as text; the spec may leave it out, and must for another type than text, to which
+antsibull-docs converts defaults. A required option has no default. Names that start with "__" are internal.
 """
 
 from __future__ import annotations
@@ -74,11 +74,13 @@ def default_differences(name: str, option: Option, defaults: dict[str, Any]) -> 
     if name not in defaults:
         return [f"{name} is in the spec, not in the defaults"]
     default, specified = defaults[name], option.get("default")
-    if is_jinja(default) and option.get("type") not in TEXT_TYPES:
-        return [f"{name} has a Jinja default: the spec must have none"] if specified is not None else []
-    if same(default, specified):
+    if is_jinja(default) and specified is None:
         return []
-    return [f"{name} is {default!r} in the defaults and {specified!r} in the spec"]
+    if not same(default, specified):
+        return [f"{name} is {default!r} in the defaults and {specified!r} in the spec"]
+    if is_jinja(specified) and option.get("type") not in TEXT_TYPES:
+        return [f"{name} is not text, so the spec cannot have a Jinja default"]
+    return []
 
 
 def differences(role: Path) -> list[str]:
