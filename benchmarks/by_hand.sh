@@ -1,6 +1,6 @@
 #!/bin/bash
-# The whole installation on one fresh Debian 13 host, as somebody in a hurry would type it. Run as root in a folder
-# that holds airflow.txt and uv.txt, the locks the collection ships. It ends when the control plane is healthy.
+# The whole installation on one bare Debian 13 host, as an administrator in a hurry would type it. Run as root in a
+# directory with airflow.txt and uv.txt, the collection's lock files. It ends when the control plane is healthy.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 secret() { head -c 24 /dev/urandom | base64 | tr -d '+/='; }

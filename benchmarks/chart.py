@@ -1,4 +1,4 @@
-"""Bar charts as SVG, with nothing but text."""
+"""Bar charts as SVG."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WIDTH, LABEL, BAR, ROW = 760, 130, 500, 26
 
 
 class Bar(NamedTuple):
-    """A bar: its label, and the parts it is stacked from."""
+    """A stacked bar: its label and its parts."""
 
     label: str
     parts: dict[str, float]
@@ -22,7 +22,7 @@ def text(x: float, y: float, content: str, *, anchor: str = "start", weight: str
 
 
 def panel(title: str, bars: list[Bar], top: float) -> tuple[list[str], float]:
-    """Draw bars under a title; give where the next panel begins."""
+    """Return the lines of a titled panel of bars, and where the next panel begins."""
     names = list(bars[0].parts)
     scale = BAR / max(sum(bar.parts.values()) for bar in bars)
     lines = [text(10, top + 18, title, weight="bold")]
@@ -46,7 +46,7 @@ def panel(title: str, bars: list[Bar], top: float) -> tuple[list[str], float]:
 
 
 def chart(panels: dict[str, list[Bar]]) -> str:
-    """Draw panels one under another."""
+    """Return a chart of panels, one below the other."""
     lines: list[str] = []
     y = 4.0
     for title, bars in panels.items():

@@ -1,4 +1,4 @@
-"""What watching over the workers costs, beside the health check of Airflow's own compose file.
+"""Measure what the worker monitor costs, compared with the health check of Airflow's own compose file.
 
 Run with ``make benchmark-health``: on the hosts of the scenario ``throughput``. Prints a Markdown table.
 """
@@ -9,12 +9,12 @@ import statistics
 import time
 from typing import TYPE_CHECKING
 
-from cluster import Cluster, arguments, load
+from testbed import Testbed, arguments, load
 
 if TYPE_CHECKING:
     from testlib import Host
 
-# How often the compose file has each worker checked, in seconds; and how often airflow-fleet-check runs.
+# Seconds between the compose file's checks of each worker, and between the runs of airflow-worker-health.
 OFFICIAL_INTERVAL = 30
 CHECK_INTERVAL = 5
 TIMES = 5
@@ -22,7 +22,7 @@ OFFICIAL = (
     "/opt/airflow/current/bin/celery --app=airflow.providers.celery.executors.celery_executor.app"
     " inspect ping --destination=celery@{name}"
 )
-CHECK = "/opt/airflow/lakehouse/bin/fleet-check"
+CHECK = "/opt/airflow/worker-monitor/check-workers"
 CHILD = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
@@ -32,7 +32,7 @@ print(used.ru_utime + used.ru_stime)
 
 
 def cpu_of(host: Host, settings: str, command: str) -> float:
-    """Give the CPU seconds of a command that is run as the services are: the median of some."""
+    """Return the CPU seconds of a command with the environment of a service, the median of some runs."""
     run = "systemd-run --quiet --collect --wait --pipe --uid=airflow --property=EnvironmentFile=%s"
     run += f" python3 -c %s {command}"
     times = [float(host.check_output(run, settings, CHILD)) for _ in range(TIMES)]
@@ -42,24 +42,24 @@ def cpu_of(host: Host, settings: str, command: str) -> float:
 def main() -> None:
     """Measure and print."""
     parser = arguments(__doc__)
-    parser.add_argument("--seconds", type=float, default=120, help="how long to follow the watch")
+    parser.add_argument("--seconds", type=float, default=120, help="how long to measure the worker monitor")
     options = parser.parse_args()
-    cluster = Cluster(as_is=options.as_is)
-    workers, watch = cluster.lab.hosts("workers"), cluster.lab.one("flower")
+    testbed = Testbed(as_is=options.as_is)
+    workers, monitor = testbed.cluster.hosts("workers"), testbed.cluster.one("flower")
 
-    before = cluster.read("cpu", [watch])["watch"]
+    before = testbed.read("cpu", [monitor])["worker monitor"]
     time.sleep(options.seconds)
-    following = (cluster.read("cpu", [watch])["watch"] - before) / options.seconds
-    check = cpu_of(watch, "/etc/airflow/fleet.env", CHECK)
+    monitoring = (testbed.read("cpu", [monitor])["worker monitor"] - before) / options.seconds
+    check = cpu_of(monitor, "/etc/airflow/worker-monitor.env", CHECK)
     official = cpu_of(workers[-1], "/etc/airflow/worker.env", OFFICIAL.format(name=workers[-1].name))
 
     theirs = 100 * official / OFFICIAL_INTERVAL
-    ours = 100 * (following + check / CHECK_INTERVAL)
+    ours = 100 * (monitoring + check / CHECK_INTERVAL)
     rows = [
         ("", f"% of a core, {len(workers)} workers"),
         ("---", "---"),
-        (f"compose file, {official:.2f} CPU s a check", f"{theirs * len(workers):.2f}"),
-        (f"the watch: {100 * following:.2f}, and {1000 * check:.0f} ms a check", f"{ours:.2f}"),
+        (f"compose file, {official:.2f} CPU s per check", f"{theirs * len(workers):.2f}"),
+        (f"worker monitor: {100 * monitoring:.2f}, and {1000 * check:.0f} ms per check", f"{ours:.2f}"),
         ("ratio", f"{ours / theirs / len(workers):.3f}"),
         ("ratio if there were one worker, at most", f"{ours / theirs:.3f}"),
     ]

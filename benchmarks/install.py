@@ -1,4 +1,4 @@
-"""Time the installation, a run without changes, and one more worker, beside the same installation by hand.
+"""Time the installation, a run without changes, and one more worker, compared with an installation by hand.
 
 Run with ``make benchmark-install``: the hosts come from the scenario ``benchmark``. Prints a Markdown table.
 """
@@ -14,14 +14,14 @@ from typing import Any
 
 import yaml
 
-LAB = Path(".cache/lab/benchmark")
+DIRECTORY = Path(".cache/lab/benchmark")
 CONTROL = ("postgres", "valkey", "schedulers", "webservers", "flower")
-LOCKS = Path("roles/airflow/files/locks")
+LOCKS = Path("roles/airflow_runtime/files/locks")
 
 
 def run(command: list[str], log: str) -> float:
     """Run ``command`` into a log file and return its seconds; a failure shows the log's end."""
-    path = LAB / log
+    path = DIRECTORY / log
     with path.open("w", encoding="utf-8") as stream:
         started = time.monotonic()
         status = subprocess.run(command, check=False, stdout=stream, stderr=subprocess.STDOUT).returncode
@@ -31,21 +31,20 @@ def run(command: list[str], log: str) -> float:
     return seconds
 
 
-class Lab:
-    """The fresh hosts of the scenario."""
+class BareHosts:
+    """The bare hosts of the scenario."""
 
     def __init__(self) -> None:
-        inventory = yaml.safe_load((LAB / "hosts.yml").read_text(encoding="utf-8"))["all"]
+        inventory = yaml.safe_load((DIRECTORY / "hosts.yml").read_text(encoding="utf-8"))["all"]
         self.vars: dict[str, Any] = inventory["vars"]
         self.hosts: dict[str, dict[str, Any]] = inventory["hosts"]
-
         self.options = [
             *self.vars["ansible_ssh_common_args"].split(),
             *("-i", self.vars["ansible_ssh_private_key_file"]),
         ]
 
     def address(self, host: str) -> str:
-        """Say where to log in."""
+        """Return the address to log in at."""
         return f"{self.vars['ansible_user']}@{self.hosts[host]['ansible_host']}"
 
     def ssh(self, host: str, command: str, log: str) -> float:
@@ -53,14 +52,14 @@ class Lab:
         return run(["ssh", *self.options, self.address(host), f"sudo bash -c '{command}'"], log)
 
     def send(self, host: str, source: Path, name: str) -> None:
-        """Copy a file into the home folder of the user that logs in."""
+        """Copy a file into the home directory of the login user."""
         run(["scp", *self.options, str(source), f"{self.address(host)}:{name}"], "scp.log")
 
     def inventory(self, name: str, control: str, workers: list[str]) -> Path:
-        """Write an inventory of its own: one control host, and workers."""
+        """Write an inventory of a control host and workers in a directory of its own."""
         groups: dict[str, Any] = {group: {"hosts": {control: {}}} for group in CONTROL}
         groups["workers"] = {"hosts": {worker: {} for worker in workers}}
-        path = LAB / name / "hosts.yml"
+        path = DIRECTORY / name / "hosts.yml"
         path.parent.mkdir(exist_ok=True)
         variables = {**self.vars, "airflow_secrets_file": str((path.parent / "secrets.yml").resolve())}
         hosts = {host: self.hosts[host] for host in {control, *workers}}
@@ -75,16 +74,16 @@ def play(inventory: Path, log: str) -> float:
 
 
 def changed(log: str) -> int:
-    """Count what a run changed."""
-    recap = (LAB / log).read_text(encoding="utf-8").rpartition("PLAY RECAP")[2]
+    """Return the number of changes of a run."""
+    recap = (DIRECTORY / log).read_text(encoding="utf-8").rpartition("PLAY RECAP")[2]
     return sum(int(number) for number in re.findall(r"changed=(\d+)", recap))
 
 
 def until(log: str, task: str) -> float:
-    """Seconds from the start of a run to the end of a task, by the timer callback's running total."""
-    lines = (LAB / log).read_text(encoding="utf-8").splitlines()
+    """Return the seconds from the start of a run to the end of a task, as the timer callback shows it."""
+    lines = (DIRECTORY / log).read_text(encoding="utf-8").splitlines()
     index = next(number for number, line in enumerate(lines) if line.startswith("TASK [") and task in line)
-    # The callback prints the total at each task's start: the one after ours says when ours ended.
+    # The callback prints the total when a task starts: the next task's is when this one ended.
     clock = next(line for line in lines[index + 2 :] if re.search(r"\d:\d\d:\d\d\.\d{3} \*", line))
     hours, minutes, seconds = re.findall(r"(\d+):(\d\d):(\d\d\.\d+)", clock)[-1]
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
@@ -92,23 +91,23 @@ def until(log: str, task: str) -> float:
 
 def main() -> None:
     """Measure and print."""
-    lab = Lab()
-    lab.send("hand", Path("benchmarks/by_hand.sh"), "by_hand.sh")
-    lab.send("hand", LOCKS / "3.3.2.txt", "airflow.txt")
-    lab.send("hand", LOCKS / "uv.txt", "uv.txt")
-    by_hand = lab.ssh("hand", "cd /home/deploy && bash by_hand.sh", "by_hand.log")
-    lab.ssh("hand", "systemctl poweroff || true", "poweroff.log")
+    hosts = BareHosts()
+    hosts.send("hand", Path("benchmarks/by_hand.sh"), "by_hand.sh")
+    hosts.send("hand", LOCKS / "3.3.2.txt", "airflow.txt")
+    hosts.send("hand", LOCKS / "uv.txt", "uv.txt")
+    by_hand = hosts.ssh("hand", "cd /home/deploy && bash by_hand.sh", "by_hand.log")
+    hosts.ssh("hand", "systemctl poweroff || true", "poweroff.log")
 
-    single = lab.inventory("one", "single", ["single"])
+    single = hosts.inventory("one", "single", ["single"])
     whole = play(single, "single.log")
     healthy = until("single.log", "Wait until the control plane is healthy")
     again = play(single, "single-again.log")
-    lab.ssh("single", "systemctl poweroff || true", "poweroff.log")
+    hosts.ssh("single", "systemctl poweroff || true", "poweroff.log")
 
-    four = play(lab.inventory("four", "control", ["node1", "node2", "node3"]), "four.log")
-    four_again = play(LAB / "four" / "hosts.yml", "four-again.log")
-    lab.inventory("four", "control", ["node1", "node2", "node3", "node4"])
-    play(LAB / "four" / "hosts.yml", "five.log")
+    four = play(hosts.inventory("four", "control", ["node1", "node2", "node3"]), "four.log")
+    four_again = play(DIRECTORY / "four" / "hosts.yml", "four-again.log")
+    hosts.inventory("four", "control", ["node1", "node2", "node3", "node4"])
+    play(DIRECTORY / "four" / "hosts.yml", "five.log")
     ping = until("five.log", "Wait until every worker answers through the broker")
 
     rows = [

@@ -1,21 +1,20 @@
-"""Measure what workers cost that do nothing, and tasks that only last.
+"""Measure what idle workers cost, and tasks that only wait.
 
 Run with ``make benchmark-scaling``. The first worker is a host's own, the others are copies of it on the same
-few hosts. Prints Markdown, and keeps the figures beside the lab's inventory.
+few hosts. Prints Markdown and writes the figures beside the lab's inventory.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from typing import Any
 
-from cluster import FOLDER, OTHER, Cluster, arguments, load
+from testbed import DIRECTORY, OTHER, Testbed, arguments, load
 from throughput import CONTROL_PLANE, table
 
-FIGURES = FOLDER / "scaling.json"
+FIGURES = DIRECTORY / "scaling.json"
 NODES = ("node1", "node2", "node3")
 CONNECTIONS = """
     SELECT json_build_object(
@@ -28,18 +27,17 @@ Figures = dict[str, Any]
 
 
 class Window:
-    """A stretch of time in which nothing starts: who used how much of a core, what the broker was asked."""
+    """A period in which no task starts: CPU use by component, and the commands that the broker got."""
 
-    def __init__(self, cluster: Cluster, seconds: float) -> None:
-        nodes = [cluster.lab.host(name) for name in NODES]
-        broker = cluster.lab.broker()
+    def __init__(self, testbed: Testbed, seconds: float) -> None:
+        nodes = [testbed.cluster.host(name) for name in NODES]
+        broker = testbed.cluster.broker()
 
         def read() -> tuple[float, Figures]:
-            asked = broker.ask("INFO", "commandstats")
-            calls = {name: float(count) for name, count in re.findall(r"cmdstat_(\S+?):calls=(\d+)", asked)}
+            calls = {name: float(stats["calls"]) for name, stats in broker.info("commandstats").items()}
             return time.monotonic(), {
-                "control": cluster.read("cpu", [cluster.control]),
-                "nodes": cluster.read("cpu", nodes),
+                "control": testbed.read("cpu", [testbed.control]),
+                "nodes": testbed.read("cpu", nodes),
                 "broker": calls,
             }
 
@@ -53,21 +51,21 @@ class Window:
             }
             for what, amounts in after.items()
         }
-        self.figures["memory"] = cluster.read("pss", nodes)["worker"]
+        self.figures["memory"] = testbed.read("pss", nodes)["worker"]
         self.figures["load"] = load()
 
 
-def start(cluster: Cluster, running: int, wanted: int) -> None:
-    """Start workers until so many run: one of a host's own, then copies in turn on all hosts."""
+def start(testbed: Testbed, running: int, wanted: int) -> None:
+    """Start workers until the wanted number runs: a host's own, then copies on each host in turn."""
     names = []
     if running == 0 < wanted:
-        cluster.run_workers([NODES[0]], 2)
-    for node, host in enumerate(map(cluster.lab.host, NODES)):
+        testbed.run_workers([NODES[0]], 2)
+    for node, host in enumerate(map(testbed.cluster.host, NODES)):
         numbers = [n for n in range(max(running, 1), wanted) if n % len(NODES) == node]
-        # Numbers of four digits: they also make the ports on which the copies show their logs.
+        # Four digits, because the numbers are also part of the ports at which the copies serve their logs.
         if numbers:
-            names += cluster.start_copies(host, [1000 + n for n in numbers])
-    cluster.wait_workers(names)
+            names += testbed.start_copies(host, [1000 + n for n in numbers])
+    testbed.wait_workers(names)
 
 
 def percent(cores: float) -> str:
@@ -75,7 +73,7 @@ def percent(cores: float) -> str:
 
 
 def idle(runs: list[Figures]) -> str:
-    """What each worker adds to a cluster without any."""
+    """Return what each worker adds to a cluster without workers."""
     rows = [
         [
             "idle workers",
@@ -112,7 +110,7 @@ def idle(runs: list[Figures]) -> str:
 
 
 def control(runs: list[Figures]) -> str:
-    """What the control host's services use of a core with nothing to do."""
+    """Return what the control host's services use of a core while idle."""
     names = list(runs[0]["control"])
     rows = [["% of a core", *(f"{run['workers']} workers" for run in runs)]]
     rows += [[name, *(percent(run["control"].get(name, 0)) for run in runs)] for name in names]
@@ -121,8 +119,8 @@ def control(runs: list[Figures]) -> str:
     return table(*rows)
 
 
-def held(run: Figures, base: Figures) -> str:
-    """What a task costs that runs and does nothing."""
+def waiting(run: Figures, base: Figures) -> str:
+    """Return what a task costs that runs and waits."""
 
     def each(figures: Figures, names: tuple[str, ...]) -> list[str]:
         return [f"{100 * figures[name] / run['tasks']:.3f}" for name in names]
@@ -137,47 +135,47 @@ def held(run: Figures, base: Figures) -> str:
 def report(figures: dict[str, Any]) -> None:
     runs = figures["idle"]
     print(f"{idle(runs)}\nThe control host:\n\n{control(runs)}")
-    if run := figures.get("held"):
-        print(held(run, runs[-1]))
+    if run := figures.get("waiting"):
+        print(waiting(run, runs[-1]))
 
 
 def main() -> None:
     """Measure and print."""
     parser = arguments(__doc__)
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 5, 10, 20])
-    parser.add_argument("--seconds", type=float, default=30, help="how long to watch each")
-    parser.add_argument("--no-tasks", action="store_true", help="leave out the tasks that last")
+    parser.add_argument("--seconds", type=float, default=30, help="how long to measure each")
+    parser.add_argument("--no-tasks", action="store_true", help="leave out the tasks that wait")
     options = parser.parse_args()
 
-    cluster = Cluster(as_is=options.as_is)
-    nodes = ", ".join(f"'{cluster.lab.host(name).address}'" for name in NODES)
+    testbed = Testbed(as_is=options.as_is)
+    nodes = ", ".join(f"'{testbed.cluster.host(name).address}'" for name in NODES)
     connections = CONNECTIONS.format(nodes=nodes)
     figures: dict[str, Any] = {"idle": []}
     running = 0
     try:
-        cluster.run_workers([], 0)
+        testbed.run_workers([], 0)
         for count in [0, *options.workers]:
-            start(cluster, running, count)
+            start(testbed, running, count)
             running = count
-            fresh = json.loads(cluster.sql(connections))
+            fresh = json.loads(testbed.sql(connections))
             if count:
-                cluster.run("wide_50", [])
+                testbed.run("wide_50", [])
                 time.sleep(5)
-            window = Window(cluster, options.seconds).figures
-            used = json.loads(cluster.sql(connections))
+            window = Window(testbed, options.seconds).figures
+            used = json.loads(testbed.sql(connections))
             figures["idle"].append({"workers": count, "fresh": fresh, "used": used, **window})
             FIGURES.write_text(json.dumps(figures, indent=1), encoding="utf-8")
             print(f"{count} workers: load {window['load']:.1f}", file=sys.stderr)
         if not options.no_tasks:
-            run = cluster.airflow.trigger("hold_32")
+            run = testbed.airflow.trigger("wait_32")
             tasks = min(32, 2 * running)
-            where = f"dag_id = 'hold_32' AND run_id = '{run.run_id}' AND state = 'running'"
-            cluster.wait_sql(f"(SELECT count(*) >= {tasks} FROM task_instance WHERE {where})")  # noqa: S608
-            figures["held"] = {"tasks": tasks, **Window(cluster, 30).figures}
+            where = f"dag_id = 'wait_32' AND run_id = '{run.run_id}' AND state = 'running'"
+            testbed.wait_sql(f"(SELECT count(*) >= {tasks} FROM task_instance WHERE {where})")  # noqa: S608
+            figures["waiting"] = {"tasks": tasks, **Window(testbed, 30).figures}
             FIGURES.write_text(json.dumps(figures, indent=1), encoding="utf-8")
-            run.give_up()
+            run.mark_failed()
     finally:
-        cluster.reset()
+        testbed.reset()
     report(figures)
 
 

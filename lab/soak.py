@@ -1,6 +1,6 @@
-"""Break a running cluster for a while, in a random order that a seed repeats, and count what was lost.
+"""Inject faults into a running cluster in a random order that the seed reproduces, and count lost tasks.
 
-Run with ``make soak``: the hosts are those of the scenario. Prints two Markdown tables.
+Run with ``make soak``, on the hosts of the scenario ``resilience``. Prints two Markdown tables.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING
 
-from testlib import PROJECT, Lab, Run, faults, wait_for
+from testlib import Cluster, Run, faults, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from testlib import Host
 
-AWAY = 20
+DURATION = 20
 TABLE = """
     CREATE TABLE rows (
         run text, number int, try int, host text, at timestamptz DEFAULT clock_timestamp()
@@ -30,20 +30,62 @@ TABLE = """
 """
 
 
+# Faults that testlib.faults does not have, or for DURATION seconds. Each returns when it is over.
+
+
+def kill_slot(worker: Host) -> None:
+    """Kill the oldest process of the pool and its task, as the kernel does when memory is short."""
+    worker.check_output(
+        "main=$(systemctl show --value --property=MainPID airflow-worker)"
+        " && slot=$(pgrep --oldest --parent $main --full 'ForkPool|supervisor')"
+        " && { pkill --signal KILL --parent $slot; kill -KILL $slot; }"
+    )
+
+
+def restart(host: Host, unit: str) -> None:
+    host.check_output("systemctl restart %s", unit)
+
+
+def stop(host: Host, unit: str) -> None:
+    with faults.stopped(unit, host):
+        time.sleep(DURATION)
+
+
+def freeze(host: Host, unit: str) -> None:
+    with faults.frozen(host, unit):
+        time.sleep(DURATION)
+
+
+def freeze_until_watchdog(worker: Host, unit: str) -> None:
+    before = worker.unit(unit)
+    faults.kill(worker, unit, "STOP")
+    wait_for(
+        "restart by the watchdog",
+        lambda: worker.unit(unit)["NRestarts"],
+        lambda now: now != before["NRestarts"],
+        timeout=120,
+    )
+
+
+def partition(worker: Host, port: int) -> None:
+    with faults.network_partition(worker, port):
+        time.sleep(DURATION)
+
+
 class Soak:
-    """The cluster, what strikes it, and what becomes of its tasks."""
+    """A cluster with tasks and faults, and what became of the tasks."""
 
     def __init__(self, seed: int) -> None:
-        self.lab = Lab(PROJECT / ".cache" / "lab" / "resilience")
-        self.control = self.lab.one("postgres")
-        self.workers = self.lab.hosts("workers")
-        self.random = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
-        self.airflow = self.lab.airflow()
+        self.cluster = Cluster("resilience")
+        self.control = self.cluster.one("postgres")
+        self.workers = self.cluster.hosts("workers")
+        self.random = random.Random(seed)  # noqa: S311 - reproducible, not secret
+        self.airflow = self.cluster.airflow()
         self.runs: list[Run] = []
         self.recoveries: dict[str, list[float]] = defaultdict(list)
 
     def prepare(self) -> None:
-        """Make the table, in a database of its own, and tell the tasks where it is."""
+        """Create the table in a database of its own, and the connection to it."""
         password = f"{self.random.getrandbits(64):x}"
         self.control.sql("postgres", f"CREATE ROLE soak LOGIN PASSWORD '{password}'")
         self.control.sql("postgres", "CREATE DATABASE soak OWNER soak")
@@ -56,74 +98,38 @@ class Soak:
             "POST", "connections", {"connection_id": "soak", "password": password, **connection}
         )
 
-    # Faults. Each returns when it is over, whatever is left to mend.
-
-    def kill_slot(self, worker: Host) -> None:
-        """Kill the oldest process of the pool, and what it runs, as the kernel does when memory is short."""
-        worker.check_output(
-            "main=$(systemctl show --value --property=MainPID airflow-worker)"
-            " && slot=$(pgrep --oldest --parent $main --full 'ForkPool|supervisor')"
-            " && { pkill --signal KILL --parent $slot; kill -KILL $slot; }"
-        )
-
-    def stop(self, host: Host, unit: str) -> None:
-        with faults.stopped(unit, host):
-            time.sleep(AWAY)
-
-    def hang(self, host: Host, unit: str) -> None:
-        with faults.hung(host, unit):
-            time.sleep(AWAY)
-
-    def hang_for_good(self, worker: Host) -> None:
-        before = worker.unit("airflow-worker")
-        faults.kill(worker, "airflow-worker", "STOP")
-        wait_for(
-            "the watchdog",
-            lambda: worker.unit("airflow-worker")["NRestarts"],
-            lambda now: now != before["NRestarts"],
-            timeout=120,
-        )
-
-    def cut_off(self, worker: Host, port: int) -> None:
-        with faults.cut_off(worker, port):
-            time.sleep(AWAY)
-
-    def kinds(self) -> dict[str, tuple[Host, Callable[[], None]]]:
-        """Give the faults, each with where it strikes this time."""
+    def available_faults(self) -> dict[str, tuple[Host, Callable[[], None]]]:
+        """Return the faults, each with the host to inject it into this time."""
         control, worker = self.control, self.random.choice(self.workers)
 
-        def on_control(strike: Callable[..., None], *args: str) -> tuple[Host, Callable[[], None]]:
-            return control, lambda: strike(control, *args)
+        def on_control(inject: Callable[..., None], *args: str) -> tuple[Host, Callable[[], None]]:
+            return control, lambda: inject(control, *args)
 
-        def on_worker(strike: Callable[..., None], *args: str | int) -> tuple[Host, Callable[[], None]]:
-            return worker, lambda: strike(worker, *args)
+        def on_worker(inject: Callable[..., None], *args: str | int) -> tuple[Host, Callable[[], None]]:
+            return worker, lambda: inject(worker, *args)
 
         return {
             "Valkey killed": on_control(faults.kill, "valkey-server"),
-            f"Valkey stopped for {AWAY} s": on_control(self.stop, "valkey-server"),
-            f"Valkey hung for {AWAY} s": on_control(self.hang, "valkey-server"),
+            f"Valkey stopped for {DURATION} s": on_control(stop, "valkey-server"),
+            f"Valkey hung for {DURATION} s": on_control(freeze, "valkey-server"),
             "PostgreSQL killed": on_control(faults.kill, "postgresql@*"),
-            f"PostgreSQL stopped for {AWAY} s": on_control(self.stop, "postgresql"),
+            f"PostgreSQL stopped for {DURATION} s": on_control(stop, "postgresql"),
             "scheduler killed": on_control(faults.kill, "airflow-scheduler"),
             "API server killed": on_control(faults.kill, "airflow-api-server"),
             "worker killed": on_worker(faults.kill, "airflow-worker"),
-            "worker restarted in good order": on_worker(
-                lambda host: host.check_output("systemctl restart airflow-worker")
-            ),
-            f"worker hung for {AWAY} s": on_worker(self.hang, "airflow-worker"),
-            "worker hung until its watchdog ends it": on_worker(self.hang_for_good),
-            "slot of a worker killed with its task": on_worker(self.kill_slot),
-            f"worker cut off from the broker for {AWAY} s": on_worker(self.cut_off, faults.BROKER_PORT),
-            f"worker cut off from the API for {AWAY} s": on_worker(self.cut_off, faults.API_PORT),
+            "worker restarted gracefully": on_worker(restart, "airflow-worker"),
+            f"worker hung for {DURATION} s": on_worker(freeze, "airflow-worker"),
+            "worker hung until its watchdog restarts it": on_worker(freeze_until_watchdog, "airflow-worker"),
+            "slot of a worker killed with its task": on_worker(kill_slot),
+            f"worker partitioned from the broker for {DURATION} s": on_worker(partition, faults.BROKER_PORT),
+            f"worker partitioned from the API for {DURATION} s": on_worker(partition, faults.API_PORT),
         }
-
-    # The run
 
     def count(self, where: str) -> int:
         return int(self.control.sql("airflow", f"SELECT count(*) FROM task_instance WHERE {where}")[0])  # noqa: S608
 
     def ended_since(self, moment: float, target: Host) -> int:
-        """Count the tasks that ended since; after a worker's fault, those of that worker."""
+        """Count the tasks that ended since a moment; after a fault of a worker, those of that worker."""
         if self.control.run("pg_isready").rc != 0:
             return 0
         where = f"dag_id = 'lab_soak' AND state = 'success' AND end_date > to_timestamp({moment})"
@@ -131,44 +137,42 @@ class Soak:
             where += f" AND hostname = '{target.name}'"
         return self.count(where)
 
-    def left(self) -> int:
+    def unfinished(self) -> int:
         return self.count("dag_id = 'lab_soak' AND state IS DISTINCT FROM 'success'")
 
-    def feed(self) -> None:
+    def add_tasks(self) -> None:
         """Keep the workers busy."""
-        if not self.runs or self.left() < 30:
+        if not self.runs or self.unfinished() < 30:
             self.runs.append(self.airflow.trigger("lab_soak"))
 
-    def strike(self, deadline: float) -> None:
+    def inject_until(self, deadline: float) -> None:
         order: list[str] = []
         while time.time() < deadline:
-            self.lab.wait_well(timeout=120)
-            self.feed()
-            order = order or self.random.sample(kinds := sorted(self.kinds()), len(kinds))
-            kind = order.pop()
-            target, strike = self.kinds()[kind]
-            print(f"{time.strftime('%H:%M:%S')} {kind}, on {target}", file=sys.stderr, flush=True)
-            strike()
-            mended = time.time()
-            wait_for(f"a task after: {kind}", partial(self.ended_since, mended, target), timeout=120)
-            self.recoveries[kind].append(time.time() - mended)
+            self.cluster.wait_healthy(timeout=120)
+            self.add_tasks()
+            order = order or self.random.sample(names := sorted(self.available_faults()), len(names))
+            name = order.pop()
+            target, inject = self.available_faults()[name]
+            print(f"{time.strftime('%H:%M:%S')} {name}, on {target}", file=sys.stderr, flush=True)
+            inject()
+            fault_end = time.time()
+            wait_for(f"a task after: {name}", partial(self.ended_since, fault_end, target), timeout=120)
+            self.recoveries[name].append(time.time() - fault_end)
             time.sleep(self.random.uniform(0, 5))
 
     def finish(self) -> None:
         for run in self.runs:
             run.wait(timeout=900)
 
-    # The account
-
     def recovery_table(self) -> str:
         rows = [
-            f"| {kind} | {len(times)} | {statistics.median(times):.1f} | {max(times):.1f} |"
-            for kind, times in sorted(self.recoveries.items())
+            f"| {name} | {len(times)} | {statistics.median(times):.1f} | {max(times):.1f} |"
+            for name, times in sorted(self.recoveries.items())
         ]
         return "\n".join(["| fault | times | median, s | worst, s |", "|---|---|---|---|", *rows])
 
-    def account(self) -> dict[str, int]:
-        """Count tasks and rows; a row too many is that of a try whose end Airflow never learned of."""
+    def counts(self) -> dict[str, int]:
+        """Count tasks and rows; a surplus row is from a try of which Airflow never got the result."""
         (tasks,) = self.control.sql(
             "airflow",
             "SELECT json_build_object('tasks', count(*), 'retries', sum(try_number - 1),"
@@ -177,37 +181,37 @@ class Soak:
         )
         (rows,) = self.control.sql(
             "soak",
-            "SELECT json_build_object('with a row', count(*), 'rows too many', sum(rows - 1),"
-            " 'rows of one try twice', sum(rows - tries))"
+            "SELECT json_build_object('with a row', count(*), 'surplus rows', sum(rows - 1),"
+            " 'tries with two rows', sum(rows - tries))"
             " FROM (SELECT count(*) AS rows, count(DISTINCT try) AS tries"
             " FROM rows GROUP BY run, number) AS task",
         )
-        counted: dict[str, int] = {
+        counts: dict[str, int] = {
             "faults": sum(map(len, self.recoveries.values())),
             **json.loads(tasks),
             **json.loads(rows),
         }
-        return {**counted, "lost": counted["tasks"] - counted["with a row"]}
+        return {**counts, "lost": counts["tasks"] - counts["with a row"]}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=10)
-    given = parser.parse_args()
-    soak = Soak(given.seed)
+    options = parser.parse_args()
+    soak = Soak(options.seed)
     soak.prepare()
-    soak.strike(time.time() + 60 * given.minutes)
+    soak.inject_until(time.time() + 60 * options.minutes)
     soak.finish()
-    counted = soak.account()
-    ailing = soak.lab.ailing()
-    print(f"Seed {given.seed}, {given.minutes:g} minutes of faults.\n")
-    print("| " + " | ".join(counted) + " |\n" + "|---" * len(counted) + "|")
-    print("| " + " | ".join(map(str, counted.values())) + " |\n")
+    counts = soak.counts()
+    unhealthy = soak.cluster.unhealthy()
+    print(f"Seed {options.seed}, {options.minutes:g} minutes of faults.\n")
+    print("| " + " | ".join(counts) + " |\n" + "|---" * len(counts) + "|")
+    print("| " + " | ".join(map(str, counts.values())) + " |\n")
     print(soak.recovery_table())
-    twice = counted["rows of one try twice"]
-    if counted["lost"] or twice or counted["succeeded"] != counted["tasks"] or ailing:
-        sys.exit(f"lost: {counted['lost']}, not well: {ailing or 'none'}\n{soak.lab.journals()}")
+    repeated = counts["tries with two rows"]
+    if counts["lost"] or repeated or counts["succeeded"] != counts["tasks"] or unhealthy:
+        sys.exit(f"lost: {counts['lost']}, unhealthy: {unhealthy or 'none'}\n{soak.cluster.journals()}")
 
 
 if __name__ == "__main__":

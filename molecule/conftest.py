@@ -1,4 +1,4 @@
-"""What the acceptance tests of every scenario share: the lab's hosts, JUnit reports, journals on failure."""
+"""Fixtures and reports that the acceptance tests of all scenarios share."""
 
 from __future__ import annotations
 
@@ -17,52 +17,50 @@ JOURNALS_SHOWN = 3
 shown = 0
 
 
-def folder(config: pytest.Config) -> Path:
-    """Give the folder of the tests asked for: molecule/SCENARIO/FOLDER."""
-    path = Path(config.args[0].split("::")[0]).resolve()
+def tests_directory(config: pytest.Config) -> Path:
+    """Return the scenario's own directory of tests, molecule/SCENARIO/DIRECTORY; Molecule passes it last."""
+    path = Path(config.args[-1].split("::")[0]).resolve()
     return path if path.is_dir() else path.parent
 
 
 def scenario(config: pytest.Config) -> str:
-    return (
-        os.environ.get("MOLECULE_SCENARIO_NAME") or folder(config).relative_to(PROJECT / "molecule").parts[0]
-    )
+    directory = tests_directory(config).relative_to(PROJECT / "molecule")
+    return os.environ.get("MOLECULE_SCENARIO_NAME") or directory.parts[0]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    # A scenario verifies more than once; each time gets a report of its own.
+    # A scenario that verifies more than once has a report for each time.
     if config.option.xmlpath is None:
-        report = f"molecule-{scenario(config)}-{folder(config).name}.xml"
+        report = f"molecule-{scenario(config)}-{tests_directory(config).name}.xml"
         config.option.xmlpath = str(PROJECT / ".cache" / "junit" / report)
 
 
 @pytest.fixture(scope="session")
-def lab(pytestconfig: pytest.Config) -> testlib.Lab:
-    return testlib.Lab(PROJECT / ".cache" / "lab" / scenario(pytestconfig))
+def cluster(pytestconfig: pytest.Config) -> testlib.Cluster:
+    return testlib.Cluster(scenario(pytestconfig))
 
 
 @pytest.fixture(scope="session")
-def airflow(lab: testlib.Lab) -> testlib.Airflow:
-    return lab.airflow()
+def airflow(cluster: testlib.Cluster) -> testlib.Airflow:
+    return cluster.airflow()
 
 
 @pytest.fixture(scope="session")
-def flower(lab: testlib.Lab) -> testlib.Flower:
-    url = f"http://{lab.one('flower').address}:5555"
-    return testlib.Flower(url, "flower", lab.secrets["airflow_flower_password"])
+def flower(cluster: testlib.Cluster) -> testlib.Flower:
+    return cluster.flower()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show each host's failed units and last messages with the first few tests that fail."""
+    """Add each host's failed units and last messages to the reports of the first failures."""
     global shown  # noqa: PLW0603
     del call
     report = yield
     funcargs: dict[str, Any] = getattr(item, "funcargs", {})
-    if report.failed and "lab" in funcargs and shown < JOURNALS_SHOWN:
+    if report.failed and "cluster" in funcargs and shown < JOURNALS_SHOWN:
         shown += 1
-        report.sections.append(("the lab's journals", funcargs["lab"].journals()))
+        report.sections.append(("journals of the cluster", funcargs["cluster"].journals()))
     return report

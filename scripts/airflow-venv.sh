@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs Airflow as the hosts get it, and pytest, into .cache/airflow-venv: what the worker's module is tested against.
-# usage: airflow-venv.sh LOCK
+# airflow-venv.sh LOCK: installs Airflow as the hosts get it, and pytest, into .cache/airflow-venv,
+# for the unit tests of the Python that runs beside Airflow.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. scripts/lib.sh
+. scripts/functions.sh
 
 venv=.cache/airflow-venv
 export UV_SYSTEM_CERTS=true

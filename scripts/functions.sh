@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Shared by the scripts here; sourced, never run.
+# Functions that the shell scripts of scripts/ and lab/ share: source it.
 
 say() { printf '>>> %s\n' "$*" >&2; }
 die() { printf '!!! %s\n' "$*" >&2; exit 1; }
@@ -32,7 +32,7 @@ need() {
     [ "${#missing[@]}" -eq 0 ] || apt_install "${missing[@]}"
 }
 
-# uv does not read pip's settings: hand it the index they name.
+# uv does not read pip's settings: pass it the index that they name.
 use_pip_index() {
     local index="${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-${PIP_INDEX_URL:-}}}"
     [ -n "$index" ] || index=$(.venv/bin/pip config get global.index-url 2>/dev/null || true)

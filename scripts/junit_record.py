@@ -1,6 +1,6 @@
-"""stage.py NAME COMMAND...: run a command and write down in .cache/junit whether it passed.
+"""junit_record.py NAME COMMAND...: run a command and record in .cache/junit whether it succeeded.
 
-So a linter, a failed converge or an idempotence check counts like a test does.
+So a linter, a converge or an idempotence check counts like a test.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ REPORTS = Path(__file__).resolve().parent.parent / ".cache" / "junit"
 
 def report(name: str, code: int, seconds: float) -> ET.Element:
     suite = ET.Element(
-        "testsuite", name="stage", tests="1", failures=str(int(code != 0)), errors="0", skipped="0"
+        "testsuite", name="command", tests="1", failures=str(int(code != 0)), errors="0", skipped="0"
     )
-    case = ET.SubElement(suite, "testcase", classname="stage", name=name, time=f"{seconds:.1f}")
+    case = ET.SubElement(suite, "testcase", classname="command", name=name, time=f"{seconds:.1f}")
     if code:
         ET.SubElement(case, "failure", message=f"exit code {code}")
     return suite
@@ -31,7 +31,7 @@ def main() -> int:
     code = subprocess.run(command, check=False).returncode
     seconds = time.monotonic() - start
     REPORTS.mkdir(parents=True, exist_ok=True)
-    ET.ElementTree(report(name, code, seconds)).write(REPORTS / f"stage-{name}.xml", encoding="unicode")
+    ET.ElementTree(report(name, code, seconds)).write(REPORTS / f"command-{name}.xml", encoding="unicode")
     print(f">>> {name}: {'failed' if code else 'passed'} in {seconds:.0f} s", flush=True)
     return code
 

@@ -1,4 +1,4 @@
-"""Count the tests in .cache/junit and end with "N passed, N failed"; fail when one failed or none ran."""
+"""Print the failed tests of .cache/junit and "N passed, N failed"; fail when a test failed or none ran."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 REPORTS = Path(__file__).resolve().parent.parent / ".cache" / "junit"
 
 
-def count(folder: Path) -> tuple[int, list[str]]:
-    """Give the number that passed and what failed, with its reason."""
+def count(directory: Path) -> tuple[int, list[str]]:
+    """Return the number of passed tests, and the failed ones with their message."""
     passed = 0
     failed: list[str] = []
-    for path in sorted(folder.glob("*.xml")):
+    for path in sorted(directory.glob("*.xml")):
         for case in ET.parse(path).iter("testcase"):  # noqa: S314 - our own reports
-            fault = case.find("failure")
-            fault = case.find("error") if fault is None else fault
-            if fault is not None:
-                reason = (fault.get("message") or "").partition("\n")[0]
+            failure = case.find("failure")
+            failure = case.find("error") if failure is None else failure
+            if failure is not None:
+                reason = (failure.get("message") or "").partition("\n")[0]
                 failed.append(f"{path.stem}: {case.get('classname')}.{case.get('name')}: {reason}")
             elif case.find("skipped") is None:
                 passed += 1

@@ -2,7 +2,7 @@
 # Installs the locked controller tools into .venv.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. scripts/lib.sh
+. scripts/functions.sh
 
 lock=requirements/controller.txt
 

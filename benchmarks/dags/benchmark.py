@@ -1,4 +1,4 @@
-"""Tasks that do nothing: what is left is what the cluster spends on them."""
+"""Tasks that do nothing, so that only the cost of running them is measured."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from airflow.sdk import DAG, task
 from airflow.sdk.bases.operator import chain
 
-given = {"is_paused_upon_creation": False, "tags": ["benchmark"]}
+options = {"is_paused_upon_creation": False, "tags": ["benchmark"]}
 
 
 @task
@@ -15,16 +15,16 @@ def nothing(number: int) -> None: ...
 
 
 @task
-def wait(number: int) -> None:  # noqa: ARG001 - one task each
+def wait(number: int) -> None:  # noqa: ARG001 - one task per number
     time.sleep(60)
 
 
-with DAG("hold_32", max_active_tasks=32, schedule=None, **given):
+with DAG("wait_32", max_active_tasks=32, schedule=None, **options):
     wait.expand(number=list(range(32)))
 
 for size in (2, 50, 200, 1000):
-    with DAG(f"wide_{size}", max_active_tasks=size, schedule=None, **given):
+    with DAG(f"wide_{size}", max_active_tasks=size, schedule=None, **options):
         nothing.expand(number=list(range(size)))
 
-with DAG("chain_20", schedule=None, **given):
+with DAG("chain_20", schedule=None, **options):
     chain(*(nothing.override(task_id=f"link_{number}")(number) for number in range(20)))

@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import logging
-import socket
 import subprocess
 import time
 
 from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, Context, get_current_context, task
 
 log = logging.getLogger(__name__)
-given = {"is_paused_upon_creation": False, "tags": ["lab"]}
+options = {"is_paused_upon_creation": False, "tags": ["lab"]}
 
-with DAG("lab_where", description="One task that says where it runs", schedule=None, **given):
 
-    @task
-    def where() -> str:
-        log.info("This line was written on %s", socket.gethostname())
-        return socket.gethostname()
+def log_host() -> None:
+    """Log the name under which Airflow knows this host."""
+    context: Context = get_current_context()
+    log.info("This line was written on %s", context["ti"].hostname)
 
-    where()
 
-with DAG("lab_queues", description="One task a queue", schedule=None, **given):
+with DAG("lab_where", description="One task that logs where it runs", schedule=None, **options):
+    task(task_id="where")(log_host)()
 
-    @task
-    def light() -> str:
-        return socket.gethostname()
+with DAG("lab_queues", description="One task per queue", schedule=None, **options):
+    task(task_id="light")(log_host)()
+    task(task_id="heavy", queue="heavy")(log_host)()
 
-    @task(queue="heavy")
-    def heavy() -> str:
-        return socket.gethostname()
-
-    light()
-    heavy()
-
-with DAG("lab_spread", description="Six tasks at once, of three seconds each", schedule=None, **given):
+with DAG("lab_spread", description="Six tasks at once, of three seconds each", schedule=None, **options):
 
     @task
     def spread(number: int) -> int:
@@ -46,9 +37,9 @@ with DAG("lab_spread", description="Six tasks at once, of three seconds each", s
 
 with DAG(
     "lab_stop",
-    description="Tasks that end six seconds after their worker was told to stop",
+    description="Tasks that end six seconds after systemd began to stop their worker",
     schedule=None,
-    **given,
+    **options,
 ):
 
     @task

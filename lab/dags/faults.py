@@ -1,4 +1,4 @@
-"""Tasks to break a cluster under: how long each takes is said when a run is triggered."""
+"""Tasks that run while the tests inject faults. The run's conf says how many seconds each of them takes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 
 from airflow.sdk import DAG, task
 
-BEATS = Path("/var/tmp/lab-beats")  # noqa: S108 - unlike /tmp, not a unit's own
-BEAT = 0.25
+HEARTBEATS = Path("/var/tmp/lab-heartbeats")  # noqa: S108 - unlike /tmp, shared by all units
+INTERVAL = 0.25
 MAX_ACTIVE = 64
 
 
-def beat(context: dict[str, Any]) -> None:
-    """Say on this host that this try of this task is running now: what was killed cannot say it ended."""
+def write_heartbeat(context: dict[str, Any]) -> None:
+    """Write on this host that this try of this task runs now: a killed process cannot write when it ended."""
     instance = context["ti"]
     line = {
         "task": f"{instance.task_id}[{instance.map_index}]",
@@ -25,26 +25,26 @@ def beat(context: dict[str, Any]) -> None:
         "pid": os.getpid(),
         "time": time.time(),
     }
-    with (BEATS / f"{instance.run_id}.jsonl").open("a") as file:
+    with (HEARTBEATS / f"{instance.run_id}.jsonl").open("a") as file:
         file.write(json.dumps(line) + "\n")
 
 
 def work(number: int, **context: Any) -> None:
-    """Run on the first try for as long as asked for, or out of memory; on a later one for a second."""
+    """Run as long as configured on the first try, or until memory runs out; for a second on later tries."""
     conf, first = context["dag_run"].conf, context["ti"].try_number == 1
-    BEATS.mkdir(exist_ok=True)
+    HEARTBEATS.mkdir(exist_ok=True)
     deadline = time.monotonic() + (conf["seconds"][number] if first else 1)
-    hoard = []
+    allocated = []
     while True:
-        beat(context)
+        write_heartbeat(context)
         if time.monotonic() >= deadline:
             return
-        if first and number in conf.get("hungry", []):
-            hoard.append(os.urandom(1 << 20) * 64)
-        time.sleep(BEAT)
+        if first and number in conf.get("allocating", []):
+            allocated.append(os.urandom(1 << 20) * 64)
+        time.sleep(INTERVAL)
 
 
-# Queues named host.* are read by that worker alone.
+# A queue named host.NAME is read by the worker NAME only.
 for name, queue, count in [
     ("lab_one", "default", 1),
     ("lab_two", "default", 2),
@@ -58,7 +58,7 @@ for name, queue, count in [
 ]:
     with DAG(
         name,
-        description=f"Tasks for the queue {queue}, as long as asked for: {count}",
+        description=f"{count} tasks in the queue {queue}, each as long as the run's conf says",
         schedule=None,
         max_active_tasks=MAX_ACTIVE,
         is_paused_upon_creation=False,

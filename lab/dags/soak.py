@@ -1,4 +1,4 @@
-"""Short tasks that each leave one row, for faults to strike at."""
+"""Short tasks that each insert one row, to run while faults are injected."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ TASKS = 100
 
 
 @task(retries=20, retry_delay=timedelta(seconds=2))
-def leave_row(number: int) -> None:
+def insert_row(number: int) -> None:
     context: Context = get_current_context()
-    given = Connection.get("soak")
+    soak = Connection.get("soak")
     time.sleep(3)
-    address = {"host": given.host, "dbname": given.schema, "user": given.login, "password": given.password}
+    address = {"host": soak.host, "dbname": soak.schema, "user": soak.login, "password": soak.password}
     with closing(psycopg2.connect(**address)) as database, database, database.cursor() as cursor:
         cursor.execute(
             "INSERT INTO rows (run, number, try, host) VALUES (%s, %s, %s, %s)",
@@ -27,4 +27,4 @@ def leave_row(number: int) -> None:
 
 
 with DAG("lab_soak", schedule=None, is_paused_upon_creation=False, tags=["lab"]):
-    leave_row.expand(number=list(range(TASKS)))
+    insert_row.expand(number=list(range(TASKS)))

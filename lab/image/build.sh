@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# image.sh RELEASE: builds the bare-host image of a Debian release once and prints its name.
-# It is made from Debian's own packages, so no image registry is needed.
+# build.sh RELEASE: builds the bare-host image of a Debian release, unless it exists, and prints its name.
+# The image is built from Debian packages, so no image registry is needed.
 # LAB_MIRROR names another Debian mirror.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-. scripts/lib.sh
+cd "$(dirname "$0")/../.."
+. scripts/functions.sh
 
-release="${1:?usage: image.sh RELEASE}"
+release="${1:?usage: build.sh RELEASE}"
 ca_bundle="${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}"
 [ -r "$ca_bundle" ] || ca_bundle=/dev/null
 packages=systemd,systemd-sysv,dbus,openssh-server,sudo,python3,ca-certificates,iproute2,iptables,procps
 
-# The name follows from all that goes in: a changed recipe is a new image.
-recipe="$(cat scripts/image.sh scripts/image-customize.sh scripts/image-ca.py "$ca_bundle" <(echo "$release ${LAB_MIRROR:-}"))"
+# The tag is a hash of everything that goes into the image: a changed recipe makes a new image.
+recipe="$(cat lab/image/build.sh lab/image/customize.sh lab/image/install_ca.py "$ca_bundle" <(echo "$release ${LAB_MIRROR:-}"))"
 tag="lakehouse-lab:$release-$(sha256sum <<<"$recipe" | cut -c1-12)"
 
 if ! docker image inspect "$tag" >/dev/null 2>&1; then
@@ -21,7 +21,7 @@ if ! docker image inspect "$tag" >/dev/null 2>&1; then
     say "Building the bare-host image $tag"
     # shellcheck disable=SC2016
     as_root env LAB_CA_BUNDLE="$ca_bundle" mmdebstrap --quiet --format=tar --variant=minbase --include="$packages" \
-        --customize-hook="'$PWD/scripts/image-customize.sh' \"\$1\"" \
+        --customize-hook="'$PWD/lab/image/customize.sh' \"\$1\"" \
         "$release" - ${LAB_MIRROR:+"$LAB_MIRROR"} |
         docker import \
             --change 'CMD ["/usr/local/sbin/lab-init"]' \

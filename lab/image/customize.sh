@@ -1,6 +1,6 @@
 #!/bin/sh
-# Run by mmdebstrap with the image's root folder: turns it into what an administrator hands over,
-# a Debian host with SSH, a sudo user and the company's certificates.
+# mmdebstrap runs this with the image's root directory. It makes the image what an administrator hands over:
+# a Debian host with SSH, a sudo user and the company's CA certificates.
 set -eu
 root="$1"
 here="$(dirname "$0")"
@@ -10,7 +10,7 @@ echo 'deploy ALL=(ALL) NOPASSWD: ALL' >"$root/etc/sudoers.d/deploy"
 chmod 0440 "$root/etc/sudoers.d/deploy"
 chroot "$root" install -d -m 0700 -o deploy -g deploy /home/deploy/.ssh
 
-python3 "$here/image-ca.py" "$LAB_CA_BUNDLE" "$root"
+python3 "$here/install_ca.py" "$LAB_CA_BUNDLE" "$root"
 chroot "$root" update-ca-certificates >/dev/null 2>&1
 
 # systemd needs a writable cgroup tree, which Docker mounts read-only where the machine has cgroup v2.
@@ -20,8 +20,8 @@ mount -o remount,rw /sys/fs/cgroup 2>/dev/null
 exec /lib/systemd/systemd
 EOF
 
-# Docker lays its own /etc/hosts over the host's, and a mounted file cannot be replaced.
-# A real host owns the file, and keeps what is written to it across a reboot.
+# Docker mounts its own /etc/hosts over the host's, and a mounted file cannot be replaced.
+# A real host owns the file, and its content survives a reboot.
 cat >"$root/usr/local/sbin/lab-host" <<'EOF'
 #!/bin/sh
 umount /etc/hosts
@@ -32,7 +32,7 @@ chmod 0755 "$root/usr/local/sbin/lab-init" "$root/usr/local/sbin/lab-host"
 
 cat >"$root/etc/systemd/system/lab-host.service" <<'EOF'
 [Unit]
-Description=Make a container's /etc/hosts and SSH keys its own
+Description=Container with its own /etc/hosts and SSH host keys
 DefaultDependencies=no
 Before=sysinit.target ssh.service
 
@@ -46,7 +46,7 @@ WantedBy=sysinit.target
 EOF
 chroot "$root" systemctl --quiet enable lab-host.service ssh.service
 
-# Each host makes its own.
+# Each host generates its own.
 rm -f "$root"/etc/ssh/ssh_host_*
 : >"$root/etc/machine-id"
 : >"$root/etc/hosts"

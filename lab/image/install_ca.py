@@ -1,4 +1,4 @@
-"""Install what a CA bundle holds beyond the image's own certificates into the image's store."""
+"""install_ca.py BUNDLE ROOT: add the certificates of a CA bundle to the trust store of an image."""
 
 import re
 import sys
@@ -8,7 +8,7 @@ PEM = re.compile(r"-----BEGIN CERTIFICATE-----\s.*?-----END CERTIFICATE-----", r
 
 
 def certificates(bundle: Path) -> dict[str, str]:
-    """Give each certificate's text by its body without white space."""
+    """Return the certificates of a bundle; the keys are their text without white space."""
     text = bundle.read_text(encoding="utf-8", errors="replace")
     return {"".join(pem.split()): pem for pem in PEM.findall(text)}
 
@@ -20,7 +20,7 @@ def main() -> None:
     store.mkdir(parents=True, exist_ok=True)
     extra = [pem for body, pem in certificates(bundle).items() if body not in known]
     for number, pem in enumerate(extra, start=1):
-        # One a file: programs that look a certificate up by its hash see the first of a file only.
+        # One certificate per file: a lookup by hash sees only the first one of a file.
         (store / f"controller-{number:03}.crt").write_text(pem + "\n", encoding="utf-8")
 
 

@@ -1,33 +1,33 @@
-"""What the acceptance tests stand on: the lab's hosts, and the cluster's own doors to the outside."""
+"""The library of the acceptance tests and benchmarks: the lab's hosts, and clients of what runs on them."""
 
-from testlib.airflow import Airflow, Run, TaskInstance
+from testlib.airflow_api import Airflow, Run, TaskInstance
+from testlib.ansible_commands import Result, run_command, run_site
 from testlib.attempts import assert_survived, attempts, wait_running
-from testlib.broker import Broker
+from testlib.cluster import PROJECT, Cluster
 from testlib.flower import Flower
-from testlib.lab import AIRFLOW_UNITS, GROUP_UNITS, PROJECT, WATCH, WATCH_CHECK, Host, Lab
-from testlib.play import Play, play, tool
-from testlib.recovery import recovered
+from testlib.host import Host
+from testlib.recovery import record_recovery
+from testlib.units import AIRFLOW_UNITS, GROUP_UNITS, WORKER_HEALTH, WORKER_MONITOR
 from testlib.wait import wait_for
 
 __all__ = [
     "AIRFLOW_UNITS",
     "GROUP_UNITS",
     "PROJECT",
-    "WATCH",
-    "WATCH_CHECK",
+    "WORKER_HEALTH",
+    "WORKER_MONITOR",
     "Airflow",
-    "Broker",
+    "Cluster",
     "Flower",
     "Host",
-    "Lab",
-    "Play",
+    "Result",
     "Run",
     "TaskInstance",
     "assert_survived",
     "attempts",
-    "play",
-    "recovered",
-    "tool",
+    "record_recovery",
+    "run_command",
+    "run_site",
     "wait_for",
     "wait_running",
 ]

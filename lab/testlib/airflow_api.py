@@ -1,4 +1,4 @@
-"""Airflow as its users see it: the REST API."""
+"""Airflow, through its REST API."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TaskInstance:
 
     @property
     def outcome(self) -> tuple[str | None, int]:
-        """Give state and number of tries: ("success", 1) is what all is about."""
+        """Return the state and the number of tries: ("success", 1) is the aim."""
         return self.state, self.try_number
 
 
@@ -62,19 +62,19 @@ class Run:
     def wait_tasks(
         self, what: str, done: Callable[[list[TaskInstance]], object], timeout: float = 60
     ) -> list[TaskInstance]:
-        return wait_for(f"{what} in {self.dag_id}", self.tasks, done, timeout=timeout)
+        return wait_for(f"{self.dag_id}: {what}", self.tasks, done, timeout=timeout)
 
     def wait(self, timeout: float = 120) -> list[TaskInstance]:
-        """Wait until the run has ended, well or not; give its tasks."""
+        """Wait until the run has succeeded or failed, and return its tasks."""
         wait_for(
-            f"the end of {self.dag_id}",
+            f"end of {self.dag_id}",
             lambda: str(self.airflow.call("GET", self.path)["state"]),
             lambda state: state in {"success", "failed"},
             timeout=timeout,
         )
         return self.tasks()
 
-    def give_up(self) -> None:
+    def mark_failed(self) -> None:
         self.airflow.call("PATCH", self.path, {"state": "failed"})
 
     def log(self, task: TaskInstance) -> str:
@@ -83,7 +83,7 @@ class Run:
 
 
 class Airflow:
-    """The API server, logged in as a user."""
+    """A session of a user with the API server."""
 
     def __init__(self, url: str, username: str, password: str) -> None:
         self.url = url
@@ -109,7 +109,7 @@ class Airflow:
         return bool(answer.ok)
 
     def wait_healthy(self) -> None:
-        """Wait until API, metadata database and scheduler work; the API alone may not even answer."""
+        """Wait until API server, metadata database and scheduler are healthy."""
 
         def health() -> dict[str, Any]:
             try:
@@ -118,7 +118,7 @@ class Airflow:
                 return {"error": str(error)}
 
         wait_for(
-            "Airflow to be healthy",
+            "Airflow healthy",
             health,
             lambda parts: all(
                 parts.get(part, {}).get("status") == "healthy" for part in ("metadatabase", "scheduler")
@@ -126,7 +126,7 @@ class Airflow:
         )
 
     def trigger(self, dag_id: str, **conf: Any) -> Run:
-        """Start a run, as soon as the DAG has been read."""
-        wait_for(f"the DAG {dag_id}", lambda: self.has_dag(dag_id), timeout=90)
+        """Start a run once the DAG is known; conf is its configuration."""
+        wait_for(f"DAG {dag_id} known", lambda: self.has_dag(dag_id), timeout=90)
         answer = self.call("POST", f"dags/{dag_id}/dagRuns", {"logical_date": None, "conf": conf})
         return Run(self, dag_id, answer["dag_run_id"])

@@ -1,4 +1,4 @@
-"""Runs of the product, as a user starts them."""
+"""Ansible's commands, as a user runs them."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from testlib.lab import PROJECT
+from testlib.cluster import PROJECT
 
-TOOLS = Path(sys.executable).parent
+BIN = Path(sys.executable).parent
 RECAP = re.compile(r"^(?P<host>\S+) +: ok=\d+ +changed=(?P<changed>\d+) ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Play:
-    code: int
+class Result:
+    returncode: int
     output: str
 
     @property
     def changed(self) -> dict[str, int]:
-        """Give the number of changes on each host of the recap."""
+        """Return the number of changes on each host of the recap."""
         return {match["host"]: int(match["changed"]) for match in RECAP.finditer(self.output)}
 
     @property
     def text(self) -> str:
-        """Give the output with every line break and run of blanks as one blank."""
+        """Return the output with each run of white space replaced by one space."""
         return " ".join(self.output.split())
 
-    def assert_passed(self) -> Play:
-        assert self.code == 0, self.output[-6000:]
+    def assert_success(self) -> Result:
+        assert self.returncode == 0, self.output[-6000:]
         return self
 
 
-def tool(name: str, *args: str, cwd: Path = PROJECT, **environment: str) -> Play:
-    """Run one of Ansible's tools with nothing of what surrounds the tests but the path."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "MOLECULE_"))}
+def run_command(name: str, *args: str, cwd: Path = PROJECT, **environment: str) -> Result:
+    """Run a command of the controller's environment without the variables that Molecule and Ansible set."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "MOLECULE_"))}
     done = subprocess.run(
-        [str(TOOLS / name), *args],
+        [str(BIN / name), *args],
         cwd=cwd,
-        env={**clean, "ANSIBLE_NOCOLOR": "1", "PATH": f"{TOOLS}:{clean['PATH']}", **environment},
+        env={**inherited, "ANSIBLE_NOCOLOR": "1", "PATH": f"{BIN}:{inherited['PATH']}", **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -49,9 +49,9 @@ def tool(name: str, *args: str, cwd: Path = PROJECT, **environment: str) -> Play
         timeout=600,
         check=False,
     )
-    return Play(done.returncode, done.stdout)
+    return Result(done.returncode, done.stdout)
 
 
-def play(inventory: Path, *args: str) -> Play:
-    """Run site.yml from the clone."""
-    return tool("ansible-playbook", f"--inventory={inventory}", *args, "site.yml")
+def run_site(inventory: Path, *args: str) -> Result:
+    """Run site.yml of this clone."""
+    return run_command("ansible-playbook", f"--inventory={inventory}", *args, "site.yml")

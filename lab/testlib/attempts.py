@@ -1,4 +1,4 @@
-"""What really ran, and when, from what the tasks of dags/faults.py wrote on their hosts."""
+"""Which processes ran a task, and when, from the heartbeats that the tasks of dags/faults.py write."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from testlib.wait import wait_for
 
 if TYPE_CHECKING:
-    from testlib.airflow import Run
-    from testlib.lab import Host, Lab
+    from testlib.airflow_api import Run
+    from testlib.cluster import Cluster
+    from testlib.host import Host
 
 
 @dataclass(frozen=True, order=True)
@@ -26,16 +27,16 @@ class Attempt:
     pid: int
 
 
-def beats(host: Host, run: Run) -> list[dict[str, Any]]:
-    path = f"/var/tmp/lab-beats/{run.run_id}.jsonl"  # noqa: S108 - on a lab host, where the DAG writes
+def heartbeats(host: Host, run: Run) -> list[dict[str, Any]]:
+    path = f"/var/tmp/lab-heartbeats/{run.run_id}.jsonl"  # noqa: S108 - on a lab host, where the DAG writes
     return [json.loads(line) for line in host.check_output("! test -e %s || cat %s", path, path).splitlines()]
 
 
-def attempts(lab: Lab, run: Run) -> dict[str, list[Attempt]]:
-    """Give the attempts at each task of a run, in the order of their beginnings."""
+def attempts(cluster: Cluster, run: Run) -> dict[str, list[Attempt]]:
+    """Return the attempts at each task of a run, in the order in which they began."""
     times = defaultdict(list)
-    for host in lab.hosts("workers"):
-        for line in beats(host, run):
+    for host in cluster.hosts("workers"):
+        for line in heartbeats(host, run):
             times[line["task"], line["try"], host.name, line["pid"]].append(line["time"])
     found = defaultdict(list)
     for (task, number, host_name, pid), seen in times.items():
@@ -43,13 +44,15 @@ def attempts(lab: Lab, run: Run) -> dict[str, list[Attempt]]:
     return {task: sorted(tries) for task, tries in found.items()}
 
 
-def assert_survived(lab: Lab, run: Run, tries: dict[int, int] | None = None) -> dict[str, list[Attempt]]:
-    """Assert that each task succeeded on the try given, else the first, and that each try ran once, alone."""
+def assert_survived(
+    cluster: Cluster, run: Run, tries: dict[int, int] | None = None
+) -> dict[str, list[Attempt]]:
+    """Assert that each task succeeded on its try in `tries`, else the first, and that no tries overlap."""
     tasks = run.tasks()
     wanted = {task.map_index: (tries or {}).get(task.map_index, 1) for task in tasks}
     outcomes = {task.map_index: task.outcome for task in tasks}
     assert outcomes == {index: ("success", number) for index, number in wanted.items()}, outcomes
-    ran = attempts(lab, run)
+    ran = attempts(cluster, run)
     numbers = {task: [attempt.number for attempt in found] for task, found in ran.items()}
     assert numbers == {f"work[{index}]": list(range(1, number + 1)) for index, number in wanted.items()}, ran
     for found in ran.values():
@@ -57,6 +60,6 @@ def assert_survived(lab: Lab, run: Run, tries: dict[int, int] | None = None) -> 
     return ran
 
 
-def wait_running(lab: Lab, run: Run, number: int) -> None:
-    """Wait until so many tasks of a run really run: a state says it a moment before."""
-    wait_for(f"{number} tasks of {run.dag_id} to run", lambda: len(attempts(lab, run)), number.__eq__)
+def wait_running(cluster: Cluster, run: Run, number: int) -> None:
+    """Wait until that many tasks of a run execute; their state says `running` a moment earlier."""
+    wait_for(f"{number} tasks of {run.dag_id} running", lambda: len(attempts(cluster, run)), number.__eq__)

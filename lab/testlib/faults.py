@@ -1,4 +1,4 @@
-"""Faults as they happen to hosts, each undone at the end of its `with`."""
+"""Faults to inject; each context manager ends its fault on exit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from testlib.wait import wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from testlib.lab import Host
+    from testlib.host import Host
 
 BROKER_PORT = 6379
 API_PORT = 8080
@@ -18,21 +18,21 @@ DATABASE_PORT = 5432
 
 
 def kill(host: Host, unit: str, signal: str = "KILL") -> None:
-    """Send a unit's main process a signal; by default end it as a crash would."""
+    """Send a signal to the main process of a unit."""
     host.check_output("systemctl kill --kill-whom=main --signal=%s %s", signal, unit)
 
 
 def wait_restarted(host: Host, unit: str, before: dict[str, str]) -> None:
-    """Wait until systemd has brought back what ran with these properties."""
+    """Wait until systemd has restarted a unit that had the properties `before`."""
     wait_for(
-        f"the restart of {unit} on {host.name}",
+        f"restart of {unit} on {host.name}",
         lambda: host.unit(unit),
         lambda now: now["ActiveState"] == "active" and now["InvocationID"] != before["InvocationID"],
     )
 
 
 def crash(host: Host, unit: str) -> None:
-    """End a unit's main process and wait until systemd has brought it back."""
+    """Kill the main process of a unit and wait until systemd has restarted it."""
     before = host.unit(unit)
     kill(host, unit)
     wait_restarted(host, unit, before)
@@ -40,6 +40,7 @@ def crash(host: Host, unit: str) -> None:
 
 @contextmanager
 def stopped(unit: str, *hosts: Host) -> Iterator[None]:
+    """Stop a unit on each of the hosts."""
     try:
         for host in hosts:
             host.check_output("systemctl stop %s", unit)
@@ -50,8 +51,8 @@ def stopped(unit: str, *hosts: Host) -> Iterator[None]:
 
 
 @contextmanager
-def hung(host: Host, unit: str) -> Iterator[None]:
-    """Freeze a unit's main process: it is there and does nothing."""
+def frozen(host: Host, unit: str) -> Iterator[None]:
+    """Freeze the main process of a unit with SIGSTOP: it exists and does nothing."""
     kill(host, unit, "STOP")
     try:
         yield
@@ -60,25 +61,25 @@ def hung(host: Host, unit: str) -> Iterator[None]:
 
 
 @contextmanager
-def cut_off(host: Host, *ports: int) -> Iterator[None]:
-    """Drop what a host and ports elsewhere send each other: nobody is told, as with a broken network."""
-    ways = [
-        way for port in ports for way in (f"INPUT -p tcp --sport {port}", f"OUTPUT -p tcp --dport {port}")
+def network_partition(host: Host, *ports: int) -> Iterator[None]:
+    """Drop the packets between a host and these ports of other hosts; neither side gets an error."""
+    matches = [
+        match for port in ports for match in (f"INPUT -p tcp --sport {port}", f"OUTPUT -p tcp --dport {port}")
     ]
-    rules = [f"{way} -j DROP" for way in ways]
+    rules = [f"{match} -j DROP" for match in matches]
     try:
         for rule in rules:
             host.check_output(f"iptables --wait -I {rule}")
         yield
     finally:
         for rule in rules:
-            # A rule that was not set yet is none to remove.
+            # After an error above, some of the rules do not exist.
             host.check_output(f"! iptables --wait -C {rule} || iptables --wait -D {rule}")
 
 
 @contextmanager
-def settings(host: Host, unit: str, **environment: str) -> Iterator[None]:
-    """Restart a unit with other values of some variables, and at the end without them."""
+def changed_environment(host: Host, unit: str, **environment: str) -> Iterator[None]:
+    """Restart a unit with other values of some variables, and without them on exit."""
     try:
         host.configure(unit, environment)
         host.check_output("systemctl restart %s", unit)

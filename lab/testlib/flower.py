@@ -1,4 +1,4 @@
-"""Flower as its users see it."""
+"""Flower, through its REST API."""
 
 from __future__ import annotations
 
@@ -21,13 +21,17 @@ class Flower:
         return dict(answer.json())
 
     def online(self) -> set[str]:
-        """Give the names of the workers that Flower takes for alive."""
+        """Return the names of the workers that Flower shows as online."""
         return {name for name, alive in self.get("workers?status=true").items() if alive}
 
     def wait_online(self, *names: str) -> None:
         wanted = {f"celery@{name}" for name in names}
-        wait_for(f"{wanted} in Flower", self.online, wanted.issubset)
+        wait_for(f"{wanted} online in Flower", self.online, wanted.issubset)
 
     def workers(self) -> dict[str, dict[str, Any]]:
-        """Give what each worker answers when asked now: its queues, its pool, its settings."""
+        """Return what each worker answers to an inspection: its queues, its pool, its settings."""
         return self.get("workers?refresh=true")
+
+    def queues(self, name: str) -> set[str]:
+        """Return the names of the queues that a worker reads."""
+        return {queue["name"] for queue in self.workers()[f"celery@{name}"]["active_queues"]}

@@ -12,9 +12,9 @@ T = TypeVar("T")
 def wait_for(
     what: str, probe: Callable[[], T], done: Callable[[T], object] = bool, *, timeout: float = 60
 ) -> T:
-    """Look again and again until done; give what was seen then."""
+    """Call probe() until done() accepts what it returns, and return that."""
     deadline = time.monotonic() + timeout
-    while not done(seen := probe()):
-        assert time.monotonic() < deadline, f"waited {timeout:g} s for {what}, last seen: {seen}"
+    while not done(found := probe()):
+        assert time.monotonic() < deadline, f"timeout of {timeout:g} s: {what}; last: {found}"
         time.sleep(0.5)
-    return seen
+    return found

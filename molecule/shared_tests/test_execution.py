@@ -1,4 +1,4 @@
-"""A task runs on a worker; its log and its state are kept."""
+"""A task runs on a worker, its log can be read, its result is stored."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 from testlib import wait_for
 
 if TYPE_CHECKING:
-    from testlib import Airflow, Lab, Run, TaskInstance
+    from testlib import Airflow, Cluster, Run, TaskInstance
 
-FAILS = """
+CONNECT = """
 import os, psycopg2
 url = os.environ["AIRFLOW__CELERY__RESULT_BACKEND"].removeprefix("db+")
 psycopg2.connect(url).close()
@@ -34,27 +34,29 @@ def task(run: Run) -> TaskInstance:
     return task
 
 
-def test_a_triggered_run_executes_on_a_worker(lab: Lab, task: TaskInstance) -> None:
+def test_a_triggered_task_runs_on_a_worker(cluster: Cluster, task: TaskInstance) -> None:
     assert task.outcome == ("success", 1)
     assert task.queue == "default"
-    assert task.hostname in {host.name for host in lab.workers("default")}
+    assert task.hostname in {host.name for host in cluster.workers("default")}
 
 
-def test_the_log_of_a_task_can_be_read(run: Run, task: TaskInstance) -> None:
+def test_the_log_of_a_task_can_be_read_through_the_api(run: Run, task: TaskInstance) -> None:
     assert f"This line was written on {task.hostname}" in run.log(task)
 
 
-def test_the_state_of_a_task_is_in_the_result_database(lab: Lab, run: Run) -> None:
-    database = lab.one("postgres")
-    asked = f"SELECT external_executor_id FROM task_instance WHERE run_id = '{run.run_id}'"  # noqa: S608
-    (message,) = database.sql("airflow", asked)
-    query = f"SELECT status FROM celery_taskmeta WHERE task_id = '{message}'"  # noqa: S608
-    # Celery writes it down when the task's process has ended, after Airflow has.
-    wait_for("the result", lambda: database.sql("airflow_results", query), lambda rows: rows == ["SUCCESS"])
+def test_the_result_of_a_task_is_in_the_result_database(cluster: Cluster, run: Run) -> None:
+    database = cluster.one("postgres")
+    query = f"SELECT external_executor_id FROM task_instance WHERE run_id = '{run.run_id}'"  # noqa: S608
+    (celery_id,) = database.sql("airflow", query)
+    query = f"SELECT status FROM celery_taskmeta WHERE task_id = '{celery_id}'"  # noqa: S608
+    # Celery stores it after the task's process has ended, later than Airflow's own state.
+    wait_for(
+        "result stored", lambda: database.sql("airflow_results", query), lambda rows: rows == ["SUCCESS"]
+    )
 
 
-def test_the_role_of_the_results_gets_into_no_other_database(lab: Lab) -> None:
-    for host in lab.hosts("workers"):
+def test_the_role_of_the_result_backend_has_no_access_to_the_metadata_database(cluster: Cluster) -> None:
+    for host in cluster.hosts("workers"):
         command = "systemd-run --quiet --collect --wait --pipe --property=EnvironmentFile=%s %s -c %s"
         python = "/opt/airflow/current/bin/python"
-        assert "refused:" in host.check_output(command, "/etc/airflow/worker.env", python, FAILS), host
+        assert "refused:" in host.check_output(command, "/etc/airflow/worker.env", python, CONNECT), host

@@ -1,4 +1,4 @@
-"""A stop lets running tasks end."""
+"""A worker that is stopped finishes its running tasks."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from typing import TYPE_CHECKING
 from testlib import wait_for
 
 if TYPE_CHECKING:
-    from testlib import Airflow, Flower, Lab
+    from testlib import Airflow, Cluster, Flower
 
 
-def test_a_stopped_worker_ends_its_tasks_first(lab: Lab, airflow: Airflow, flower: Flower) -> None:
-    """Stop a worker during a Bash and a Python task: both succeed there on try 1, and only then it has ended.
+def test_a_stopped_worker_finishes_its_tasks_first(
+    cluster: Cluster, airflow: Airflow, flower: Flower
+) -> None:
+    """Stop a worker while a Bash and a Python task run: both succeed there on the first try.
 
     The mechanism is the unit's KillMode=mixed. With systemd's default, control-group, the tasks get the
-    signal too, and this test fails: the Bash task does not survive it.
+    signal too, and the Bash task fails.
     """
-    (worker,) = lab.workers("default")
+    (worker,) = cluster.workers("default")
     run = airflow.trigger("lab_stop")
     try:
-        run.wait_tasks("both tasks to run", lambda tasks: [task.state for task in tasks] == ["running"] * 2)
+        run.wait_tasks("both tasks running", lambda tasks: [task.state for task in tasks] == ["running"] * 2)
         worker.check_output("systemctl stop --no-block airflow-worker")
         wait_for(
-            "the worker's end",
-            lambda: worker.unit_state("airflow-worker"),
-            {"inactive", "failed"}.__contains__,
+            "worker stopped",
+            lambda: worker.unit("airflow-worker"),
+            lambda unit: unit["ActiveState"] in {"inactive", "failed"},
         )
         tasks, unit = run.tasks(), worker.unit("airflow-worker")
     finally:

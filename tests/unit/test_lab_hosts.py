@@ -1,17 +1,11 @@
+"""Which hosts a lab consists of, and their inventory."""
+
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
+import lab_hosts
 import pytest
-
-PATH = Path(__file__).parents[2] / "lab" / "playbooks" / "filter_plugins" / "lab_hosts.py"
-spec = importlib.util.spec_from_file_location("lab_hosts", PATH)
-assert spec is not None
-assert spec.loader is not None
-filters: Any = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(filters)
 
 
 def platform(name: str, address: str, *groups: str) -> dict[str, Any]:
@@ -40,20 +34,22 @@ def names(hosts: list[dict[str, Any]]) -> list[str]:
 def test_workers_are_added_and_never_removed(
     containers: list[dict[str, Any]], workers: int, wanted: list[str]
 ) -> None:
-    assert names(filters.lab_hosts(PLATFORMS, containers, workers)) == wanted
+    assert names(lab_hosts.lab_hosts(PLATFORMS, containers, workers)) == wanted
 
 
 def test_an_added_worker_has_the_next_address() -> None:
-    assert filters.lab_address(filters.lab_hosts(PLATFORMS, [], 2)[-1]) == "198.18.1.102"
+    assert lab_hosts.lab_address(lab_hosts.lab_hosts(PLATFORMS, [], 2)[-1]) == "198.18.1.102"
 
 
 def test_a_stopped_host_is_missing() -> None:
     containers = [container("control"), container("worker1", "exited")]
-    assert names(filters.lab_missing(PLATFORMS, containers)) == ["worker1"]
+    assert names(lab_hosts.lab_missing(PLATFORMS, containers)) == ["worker1"]
 
 
 def test_the_inventory_holds_groups_addresses_and_host_variables() -> None:
-    inventory = filters.lab_inventory(PLATFORMS, {"ansible_user": "deploy"}, {"worker1": {"queue": "heavy"}})
+    inventory = lab_hosts.lab_inventory(
+        PLATFORMS, {"ansible_user": "deploy"}, {"worker1": {"queue": "heavy"}}
+    )
     assert inventory["all"]["vars"] == {"ansible_user": "deploy"}
     assert inventory["all"]["hosts"]["worker1"] == {
         "ansible_host": "198.18.1.101",

@@ -1,4 +1,4 @@
-"""Which hosts a lab consists of, which of them are down, and their inventory."""
+"""Which hosts a lab consists of, which of them do not run, and their inventory."""
 
 from __future__ import annotations
 
@@ -14,21 +14,17 @@ Host = dict[str, Any]
 WORKER = re.compile(r"worker([0-9]+)")
 
 
-def _running(containers: list[Host]) -> set[str]:
-    return {c["Labels"]["lakehouse.host"] for c in containers if c["State"] == "running"}
-
-
 def lab_address(host: Host) -> str:
     return str(host["networks"][0]["ipv4_address"])
 
 
 def lab_release(host: Host) -> str:
-    """Give the Debian release of lakehouse-lab:RELEASE."""
+    """Return the Debian release of a host with the image lakehouse-lab:RELEASE."""
     return str(host["image"]).rpartition(":")[2]
 
 
 def lab_hosts(platforms: list[Host], containers: list[Host], workers: int) -> list[Host]:
-    """Give the scenario's hosts and, modelled on worker1, the workers asked for or already there."""
+    """Return the scenario's hosts, and copies of worker1 for the workers that are wanted or exist already."""
     hosts = list(platforms)
     model = next((host for host in hosts if host["name"] == "worker1"), None)
     if model is None:
@@ -46,20 +42,20 @@ def lab_hosts(platforms: list[Host], containers: list[Host], workers: int) -> li
 
 
 def lab_missing(hosts: list[Host], containers: list[Host]) -> list[Host]:
-    """Leave only the hosts without a running container."""
-    running = _running(containers)
+    """Return the hosts without a running container."""
+    running = {c["Labels"]["lakehouse.host"] for c in containers if c["State"] == "running"}
     return [host for host in hosts if host["name"] not in running]
 
 
 def lab_subnet(hosts: list[Host]) -> str:
-    """Give the /24 the hosts' addresses lie in."""
+    """Return the /24 network of the hosts."""
     return str(ipaddress.ip_network(f"{lab_address(hosts[0])}/24", strict=False))
 
 
 def lab_inventory(
     hosts: list[Host], variables: dict[str, Any], host_vars: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    """Give the inventory a user would write for these hosts."""
+    """Return the inventory that a user would write for these hosts."""
     groups: dict[str, Any] = {}
     for host in hosts:
         for group in host["groups"]:
@@ -70,7 +66,7 @@ def lab_inventory(
             "hosts": {
                 host["name"]: {
                     "ansible_host": lab_address(host),
-                    # Said for each host: Molecule's own inventory says "docker" for each.
+                    # Set for each host, because Molecule's own inventory sets "docker" for each.
                     "ansible_connection": "ssh",
                     **host_vars.get(host["name"], {}),
                 }

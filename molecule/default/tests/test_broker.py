@@ -1,50 +1,43 @@
-"""What the broker holds is not lost."""
+"""No message in the broker is lost."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-from testlib import Broker, wait_for
+from testlib import wait_for
 
 if TYPE_CHECKING:
-    from testlib import Airflow, Flower, Lab
+    from testlib import Airflow, Cluster, Flower
 
 
-@pytest.fixture
-def broker(lab: Lab) -> Broker:
-    """Give a connection; one opened before a restart of the broker does not outlive it."""
-    return lab.broker()
-
-
-def test_without_a_worker_for_its_queue_a_task_stays_queued(
-    lab: Lab, airflow: Airflow, broker: Broker
-) -> None:
-    assert not lab.workers("heavy")
+def test_a_task_without_a_worker_for_its_queue_stays_queued(cluster: Cluster, airflow: Airflow) -> None:
+    assert not cluster.workers("heavy")
+    broker = cluster.broker()
     run = airflow.trigger("lab_queues")
     try:
-        wait_for("the message for heavy", lambda: broker.queued("heavy"))
-        run.wait_tasks("light to end", lambda tasks: any(task.state == "success" for task in tasks))
+        wait_for("message in the queue heavy", lambda: broker.llen("heavy"))
+        run.wait_tasks("light succeeded", lambda tasks: any(task.state == "success" for task in tasks))
         assert run.task("light").outcome == ("success", 1)
         assert (run.task("heavy").state, run.task("heavy").hostname) == ("queued", "")
-        assert broker.queued("heavy") == 1
+        assert broker.llen("heavy") == 1
     finally:
-        run.give_up()
-        broker.ask("DEL", "heavy")
+        run.mark_failed()
+        broker.delete("heavy")
 
 
-def test_a_restart_of_valkey_loses_no_task(lab: Lab, airflow: Airflow, flower: Flower) -> None:
-    """Restart Valkey twice: when all tasks wait in it, and when some run and the others wait."""
-    valkey, (worker,) = lab.one("valkey"), lab.workers("default")
+def test_a_restart_of_valkey_loses_no_task(cluster: Cluster, airflow: Airflow, flower: Flower) -> None:
+    """Restart Valkey while all tasks are queued, and again while some run and the others are queued."""
+    valkey, (worker,) = cluster.one("valkey"), cluster.workers("default")
+    broker = cluster.broker()
     worker.check_output("systemctl stop airflow-worker")
     try:
         run = airflow.trigger("lab_spread")
-        wait_for("all messages", lambda: lab.broker().queued("default"), lambda queued: queued == 6)
+        wait_for("all messages queued", lambda: broker.llen("default"), lambda queued: queued == 6)
         valkey.check_output("systemctl restart valkey-server")
-        assert lab.broker().queued("default") == 6
+        assert broker.llen("default") == 6
     finally:
         worker.check_output("systemctl start airflow-worker")
-    run.wait_tasks("tasks to run", lambda tasks: any(task.state == "running" for task in tasks))
+    run.wait_tasks("tasks running", lambda tasks: any(task.state == "running" for task in tasks))
     valkey.check_output("systemctl restart valkey-server")
 
     tasks = run.wait()

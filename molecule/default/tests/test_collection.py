@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testlib import PROJECT, tool
+from testlib import PROJECT, run_command
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testlib import Lab
+    from testlib import Cluster
 
 
-def test_the_installed_collection_finds_nothing_to_change(lab: Lab, tmp_path: Path) -> None:
+def test_the_installed_collection_finds_nothing_to_change(cluster: Cluster, tmp_path: Path) -> None:
     built, installed, here = (tmp_path / name for name in ("built", "installed", "here"))
     here.mkdir()
-    tool(
+    run_command(
         "ansible-galaxy", "collection", "build", f"--output-path={built}", str(PROJECT), cwd=here
-    ).assert_passed()
+    ).assert_success()
     (archive,) = built.iterdir()
-    tool(
+    run_command(
         "ansible-galaxy",
         "collection",
         "install",
@@ -28,14 +28,14 @@ def test_the_installed_collection_finds_nothing_to_change(lab: Lab, tmp_path: Pa
         f"--collections-path={installed}",
         str(archive),
         cwd=here,
-    ).assert_passed()
+    ).assert_success()
 
-    done = tool(
+    done = run_command(
         "ansible-playbook",
-        f"--inventory={lab.inventory}",
+        f"--inventory={cluster.inventory}",
         "lakehouse.airflow.site",
         cwd=here,
         ANSIBLE_COLLECTIONS_PATH=str(installed),
-    ).assert_passed()
+    ).assert_success()
     assert str(PROJECT / "roles") not in done.output
-    assert done.changed == {"localhost": 0, **{host.name: 0 for host in lab.hosts()}}
+    assert done.changed == {"localhost": 0, **{host.name: 0 for host in cluster.hosts()}}

@@ -1,34 +1,34 @@
-"""A restart by the playbook lets running tasks end."""
+"""A restart by the playbook lets running tasks finish."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testlib import play
+from testlib import run_site
 
 if TYPE_CHECKING:
-    from testlib import Airflow, Lab
+    from testlib import Airflow, Cluster
 
 
-def invocations(lab: Lab) -> dict[tuple[str, str], str]:
-    return {(host.name, unit): host.unit(unit)["InvocationID"] for host, unit in lab.units()}
+def invocations(cluster: Cluster) -> dict[tuple[str, str], str]:
+    return {(host.name, unit): host.unit(unit)["InvocationID"] for host, unit in cluster.units()}
 
 
-def test_a_changed_worker_option_restarts_the_worker_alone_and_ends_its_tasks_first(
-    lab: Lab, airflow: Airflow
+def test_a_changed_worker_option_restarts_only_the_worker_after_its_tasks(
+    cluster: Cluster, airflow: Airflow
 ) -> None:
-    """The tasks run until the unit is told to stop, and six seconds longer: see lab_stop."""
-    (worker,) = lab.workers("default")
-    before = invocations(lab)
+    """The tasks of lab_stop run until six seconds after the unit began to stop."""
+    (worker,) = cluster.workers("default")
+    before = invocations(cluster)
     run = airflow.trigger("lab_stop")
-    run.wait_tasks("both tasks to run", lambda tasks: [task.state for task in tasks] == ["running"] * 2)
+    run.wait_tasks("both tasks running", lambda tasks: [task.state for task in tasks] == ["running"] * 2)
     try:
-        changed = play(lab.inventory, "--extra-vars=airflow_worker_stop_timeout=601").assert_passed()
+        changed = run_site(cluster.inventory, "--extra-vars=airflow_worker_stop_timeout=601").assert_success()
         tasks = run.wait()
-        after = invocations(lab)
+        after = invocations(cluster)
         assert worker.unit("airflow-worker")["TimeoutStopUSec"] == "10min 1s"
     finally:
-        restored = play(lab.inventory).assert_passed()
+        restored = run_site(cluster.inventory).assert_success()
 
     assert {task.task_id: (*task.outcome, task.hostname) for task in tasks} == {
         "bash": ("success", 1, worker.name),

@@ -1,4 +1,4 @@
-"""What every row asks for: at the end the cluster is whole, and nobody lent it a hand."""
+"""After each fault the cluster is healthy again by itself."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from testlib import Lab
+    from testlib import Cluster
 
 
 @pytest.fixture
-def cut_off() -> list[str]:
-    """Give the workers that a fault of more than one test still keeps away."""
+def partitioned_workers() -> list[str]:
+    """Return the workers that a fault of more than one test still affects."""
     return []
 
 
 @pytest.fixture(autouse=True)
-def whole(lab: Lab, cut_off: list[str]) -> Iterator[None]:
+def healthy_at_the_end(cluster: Cluster, partitioned_workers: list[str]) -> Iterator[None]:
     yield
-    lab.wait_well(apart=cut_off)
+    cluster.wait_healthy(ignored_workers=partitioned_workers)

@@ -1,4 +1,4 @@
-"""A worker that is not well is reported, a hung one is ended, and the broker's absence ends nobody."""
+"""An unhealthy worker is reported, a hung one is restarted, and an outage of the broker restarts none."""
 
 from __future__ import annotations
 
@@ -6,46 +6,43 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from testlib import WATCH_CHECK, assert_survived, faults, wait_for, wait_running
+from testlib import WORKER_HEALTH, WORKER_MONITOR, assert_survived, faults, wait_for, wait_running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from testlib import Airflow, Host, Lab
+    from testlib import Airflow, Cluster, Host
 
 REPORTED_WITHIN = 60  # NFR-1
-WATCHDOG = 60  # WatchdogSec of the worker; a loop counts as standing after half of it
+WATCHDOG = 60  # WatchdogSec of the worker; its event loop counts as hung after half of it
 
 
-def journal_since(host: Host, unit: str, start: float) -> str:
-    return host.check_output("journalctl --no-pager -o cat --since=@%s -u %s", str(int(start)), unit)
-
-
-def wait_reported(lab: Lab, start: float, **wanted: str) -> None:
-    """Wait until each worker's problem is in the state of the fleet, in the journal and a failed unit."""
-    host, names = lab.one("flower"), {name.replace("_", " "): text for name, text in wanted.items()}
+def wait_reported(cluster: Cluster, start: float, **problems: str) -> None:
+    """Wait until each problem is in the monitor's status and journal, and the health check has failed."""
+    host = cluster.one("flower")
 
     def unreported() -> list[str]:
-        found, journal = lab.problems(), journal_since(host, "airflow-fleet", start)
-        said = {
-            name: text in found.get(name, "") and f"{name}: {text}" in journal for name, text in names.items()
-        }
-        failed = WATCH_CHECK in host.failed_units()
-        return [name for name in said if not (said[name] and failed)]
+        status, journal = cluster.problems(), host.journal_since(WORKER_MONITOR, start)
+        failed = WORKER_HEALTH in host.failed_units()
+        return [
+            name
+            for name, text in problems.items()
+            if not (failed and text in status.get(name, "") and f"{name}: {text}" in journal)
+        ]
 
-    left = start + REPORTED_WITHIN - time.time()
-    wait_for(f"reports of {names}", unreported, lambda names: not names, timeout=left)
+    timeout = start + REPORTED_WITHIN - time.time()
+    wait_for(f"reports of {problems}", unreported, lambda names: not names, timeout=timeout)
 
 
 @contextmanager
-def consuming_nothing(lab: Lab, worker: Host, queue: str) -> Iterator[None]:
-    """Have a worker stop taking from a queue, by Celery's own remote control."""
+def consumer_cancelled(cluster: Cluster, worker: Host, queue: str) -> Iterator[None]:
+    """Make a worker stop reading a queue, by Celery's remote control."""
     control = (
         "systemd-run --quiet --collect --wait --pipe --property=EnvironmentFile=/etc/airflow/flower.env"
         ' sh -c "exec /opt/airflow/current/bin/celery --broker=\\$AIRFLOW__CELERY__BROKER_URL'
         ' control --destination=celery@%s %s %s"'
     )
-    host = lab.one("flower")
+    host = cluster.one("flower")
     host.check_output(control % (worker.name, "cancel_consumer", queue))
     try:
         yield
@@ -53,93 +50,100 @@ def consuming_nothing(lab: Lab, worker: Host, queue: str) -> Iterator[None]:
         host.check_output(control % (worker.name, "add_consumer", queue))
 
 
-def test_a_started_unit_is_a_registered_worker(lab: Lab) -> None:
-    """Restart a worker and ask it at once; then start it without a broker: it is started when that is back.
+def test_a_started_unit_is_a_registered_worker(cluster: Cluster) -> None:
+    """A restarted worker answers at once; without a broker its unit is `activating` until the broker is back.
 
-    The mechanism is Type=notify with lakehouse_notify.py. With Type=exec nothing answered the ping after the
-    restart.
+    The mechanism is Type=notify with lakehouse_airflow.watchdog. With Type=exec nothing answered the ping
+    after the restart.
     """
-    worker, watch = lab.host("worker1"), lab.one("flower")
+    worker = cluster.host("worker1")
     worker.check_output("systemctl restart airflow-worker")
-    watch.check_output("/opt/airflow/lakehouse/bin/ping-workers 2 %s", worker.name)
+    assert cluster.ping(worker.name)
 
-    with faults.stopped("valkey-server", lab.one("valkey")):
+    with faults.stopped("valkey-server", cluster.one("valkey")):
         worker.check_output("systemctl stop airflow-worker")
         start = time.time()
         worker.check_output("systemctl start --no-block airflow-worker")
         wait_for(
-            "the worker to wait for its broker",
-            lambda: "Trying again" in journal_since(worker, "airflow-worker", start),
+            "worker waiting for its broker",
+            lambda: "Trying again" in worker.journal_since("airflow-worker", start),
         )
-        assert worker.unit_state("airflow-worker") == "activating"
-    wait_for("the start", lambda: worker.unit_state("airflow-worker"), "active".__eq__)
-    watch.check_output("/opt/airflow/lakehouse/bin/ping-workers 2 %s", worker.name)
+        assert worker.unit("airflow-worker")["ActiveState"] == "activating"
+    wait_for("worker started", lambda: worker.service("airflow-worker").is_running)
+    assert cluster.ping(worker.name)
 
 
-def test_workers_that_are_cut_off_or_take_nothing_are_reported(lab: Lab, airflow: Airflow) -> None:
-    """One worker cannot be reached; another answers every ping and leaves its queue alone.
+def test_partitioned_and_stalled_workers_are_reported(cluster: Cluster, airflow: Airflow) -> None:
+    """One worker cannot be reached; the other one answers every ping and takes no message from its queue.
 
-    The mechanism is airflow-fleet: with another patience than 20 s, 300, nothing was reported in time.
+    The mechanism is the worker monitor. With a timeout of 300 s instead of 20 s nothing was reported in time.
     """
-    idle, silent = lab.host("worker1"), lab.host("worker2")
-    lab.wait_well()
-    with consuming_nothing(lab, idle, f"host.{idle.name}"), faults.cut_off(silent, faults.BROKER_PORT):
+    stalled, partitioned = cluster.host("worker1"), cluster.host("worker2")
+    cluster.wait_healthy()
+    with (
+        consumer_cancelled(cluster, stalled, f"host.{stalled.name}"),
+        faults.network_partition(partitioned, faults.BROKER_PORT),
+    ):
         start = time.time()
         run = airflow.trigger("lab_worker1", seconds=[1])
-        wait_reported(lab, start, worker1="took nothing", worker2="no heartbeat")
+        wait_reported(cluster, start, worker1="stalled: took no message", worker2="no heartbeat")
     run.wait()
-    assert_survived(lab, run)
-    lab.wait_well()
+    assert_survived(cluster, run)
+    cluster.wait_healthy()
 
 
-def test_a_hung_worker_is_reported_and_restarted(lab: Lab, airflow: Airflow) -> None:
+def test_a_hung_worker_is_reported_and_restarted(cluster: Cluster, airflow: Airflow) -> None:
     """Freeze a worker's main process.
 
-    The mechanism is the unit's WatchdogSec: without it the worker was reported and stayed frozen.
+    The mechanism is the unit's WatchdogSec. Without it the worker was reported and stayed frozen.
     """
-    worker = lab.host("worker1")
+    worker = cluster.host("worker1")
     before, start = worker.unit("airflow-worker"), time.time()
     faults.kill(worker, "airflow-worker", "STOP")
-    wait_reported(lab, start, worker1="no heartbeat")
+    wait_reported(cluster, start, worker1="no heartbeat")
     faults.wait_restarted(worker, "airflow-worker", before)
-    assert "Watchdog timeout" in journal_since(worker, "airflow-worker", start)
-    lab.wait_well()
+    assert "Watchdog timeout" in worker.journal_since("airflow-worker", start)
+    wait_for(
+        "recovery in the journal",
+        lambda: "worker1: healthy again" in cluster.one("flower").journal_since(WORKER_MONITOR, start),
+    )
+    cluster.wait_healthy()
     run = airflow.trigger("lab_worker1", seconds=[1])
     run.wait()
-    assert_survived(lab, run)
+    assert_survived(cluster, run)
 
 
-def test_a_broker_that_hangs_ends_no_worker(lab: Lab, airflow: Airflow) -> None:
-    """Freeze Valkey, which then accepts connections and answers nothing, for longer than any watchdog waits.
+def test_a_hung_broker_restarts_no_worker(cluster: Cluster, airflow: Airflow) -> None:
+    """Freeze Valkey for longer than the watchdog's timeout: it accepts connections and answers nothing.
 
-    The mechanism is that a worker asks what it may be waiting for before it counts itself as hung
-    (Watchdog.look). Without the question the watchdog ended the worker, and the task with it.
+    The mechanism is that a worker probes the servers it may be waiting for before it counts itself as hung
+    (Watchdog.check). Without the probe the watchdog restarted the worker, and its task was lost.
     """
-    workers = lab.hosts("workers")
+    workers = cluster.hosts("workers")
     before = {worker.name: worker.unit("airflow-worker") for worker in workers}
     run = airflow.trigger("lab_worker1", seconds=[2 * WATCHDOG])
-    wait_running(lab, run, 1)
+    wait_running(cluster, run, 1)
     start = time.time()
-    with faults.hung(lab.one("valkey"), "valkey-server"):
-        wait_reported(lab, start, the_broker="does not answer")
-        assert lab.problems().keys() == {"the broker"}
+    with faults.frozen(cluster.one("valkey"), "valkey-server"):
+        wait_reported(cluster, start, broker="does not answer")
+        assert cluster.problems().keys() == {"broker"}
         time.sleep(start + 2 * WATCHDOG - time.time())
     run.wait()
-    assert_survived(lab, run)
+    assert_survived(cluster, run)
     for worker in workers:
         assert worker.unit("airflow-worker")["InvocationID"] == before[worker.name]["InvocationID"], worker
-    lab.wait_well()
+    cluster.wait_healthy()
 
 
-def test_who_watches_is_watched(lab: Lab) -> None:
-    """Freeze the watch: the check fails by itself."""
-    host, start = lab.one("flower"), time.time()
-    with faults.hung(host, "airflow-fleet"):
+def test_a_hung_worker_monitor_fails_the_health_check(cluster: Cluster) -> None:
+    """Freeze the worker monitor: the health check fails because the status is too old."""
+    host, start = cluster.one("flower"), time.time()
+    with faults.frozen(host, WORKER_MONITOR):
         wait_for(
-            "the check to fail",
+            "health check failed",
             host.failed_units,
-            lambda failed: WATCH_CHECK in failed,
+            lambda failed: WORKER_HEALTH in failed,
             timeout=REPORTED_WITHIN,
         )
-        assert "has not looked" in journal_since(host, "airflow-fleet-check", start)
-    lab.wait_well()
+        assert "has not written its status" in host.journal_since(WORKER_HEALTH, start)
+    cluster.wait_healthy()

@@ -1,6 +1,6 @@
-"""A worker is cut off from the API or the broker: packets are dropped, and nobody is told.
+"""A network partition between a worker and the API or the broker: packets are dropped without an error.
 
-The long cut takes longer than task_instance_heartbeat_timeout, 300 s, so the others happen meanwhile.
+The long partition outlasts task_instance_heartbeat_timeout, 300 s, so the other tests run during it.
 """
 
 from __future__ import annotations
@@ -11,119 +11,123 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from testlib import Run, assert_survived, attempts, faults, recovered, wait_running
+from testlib import Run, assert_survived, attempts, faults, record_recovery, wait_running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from testlib import Airflow, Lab
+    from testlib import Airflow, Cluster
 
 HEARTBEAT_TIMEOUT = 300
 STOP_TIMEOUT = 40  # see molecule.yml
-SHORT_CUT = 220
-BROKER_CUT = 40
+API_PARTITION = 220
+BROKER_PARTITION = 40
 
 
 @dataclass(frozen=True)
-class LongCut:
-    """Both slots of worker1 hold a task, of which one may be run anywhere."""
+class LongPartition:
+    """worker1 is partitioned while each of its slots runs a task; one of the two may run on any worker."""
 
-    since: float
-    anywhere: Run
-    here: Run
-    hosts: list[str]
+    start: float
+    on_any_worker: Run
+    on_worker1: Run
+    workers: list[str]
     end: ExitStack
 
 
 @pytest.fixture(scope="module")
-def long_cut(lab: Lab, airflow: Airflow) -> Iterator[LongCut]:
-    worker1, worker2 = lab.host("worker1"), lab.host("worker2")
+def long_partition(cluster: Cluster, airflow: Airflow) -> Iterator[LongPartition]:
+    worker1, worker2 = cluster.host("worker1"), cluster.host("worker2")
     with faults.stopped("airflow-worker", worker2):
-        anywhere, here = (airflow.trigger(dag_id, seconds=[600]) for dag_id in ("lab_one", "lab_worker1"))
-        for run in (anywhere, here):
-            wait_running(lab, run, 1)
+        on_any_worker = airflow.trigger("lab_one", seconds=[600])
+        on_worker1 = airflow.trigger("lab_worker1", seconds=[600])
+        for run in (on_any_worker, on_worker1):
+            wait_running(cluster, run, 1)
     with ExitStack() as end:
-        since, hosts = time.time(), [worker1.name]
-        end.enter_context(faults.cut_off(worker1, faults.API_PORT, faults.BROKER_PORT, faults.DATABASE_PORT))
-        end.callback(hosts.clear)
-        yield LongCut(since, anywhere, here, hosts, end)
+        start, workers = time.time(), [worker1.name]
+        ports = (faults.API_PORT, faults.BROKER_PORT, faults.DATABASE_PORT)
+        end.enter_context(faults.network_partition(worker1, *ports))
+        end.callback(workers.clear)
+        yield LongPartition(start, on_any_worker, on_worker1, workers, end)
 
 
 @pytest.fixture
-def cut_off(long_cut: LongCut) -> list[str]:
-    return long_cut.hosts
+def partitioned_workers(long_partition: LongPartition) -> list[str]:
+    return long_partition.workers
 
 
-def test_a_worker_is_cut_off_from_the_api_for_a_short_time(lab: Lab, airflow: Airflow) -> None:
-    """Neither the task that ends meanwhile nor the one that goes on is lost.
+def test_short_partition_between_worker_and_api(cluster: Cluster, airflow: Airflow) -> None:
+    """Neither the task that ends during the partition nor the one that ends after it is lost.
 
-    The mechanism is outlast_outages of the worker's module. With Airflow's own 5 attempts and 3 heartbeats
-    both tasks had to be run a second time.
+    The mechanism is the patch api_retries. With Airflow's own 5 attempts and 3 heartbeats both tasks needed
+    a second try.
     """
-    run = airflow.trigger("lab_worker2_two", seconds=[30, SHORT_CUT + 15])
-    wait_running(lab, run, 2)
-    with faults.cut_off(lab.host("worker2"), faults.API_PORT):
-        time.sleep(SHORT_CUT)
-    mended = time.time()
+    run = airflow.trigger("lab_worker2_two", seconds=[30, API_PARTITION + 15])
+    wait_running(cluster, run, 2)
+    with faults.network_partition(cluster.host("worker2"), faults.API_PORT):
+        time.sleep(API_PARTITION)
+    fault_end = time.time()
     run.wait()
-    assert_survived(lab, run)
-    recovered("api-cut", mended, run)
+    assert_survived(cluster, run)
+    record_recovery("api-partition", fault_end, run)
 
 
-def test_a_worker_is_cut_off_from_the_broker(lab: Lab, airflow: Airflow) -> None:
-    """What runs there ends; what waits is taken once the network is back.
+def test_partition_between_worker_and_broker(cluster: Cluster, airflow: Airflow) -> None:
+    """The running task ends; the waiting ones start after the partition.
 
-    The mechanism is kombu's own check of a silent connection. The timeouts in the transport options only make
-    it quicker: without all four of them the test passed, with a task run 7 and 14 s after the cut.
+    The mechanism is kombu's check of a silent connection. The timeouts in the transport options only make it
+    faster: without all four of them the tasks started 7 and 14 s after the partition.
     """
-    running = airflow.trigger("lab_worker2", seconds=[BROKER_CUT / 2])
-    wait_running(lab, running, 1)
-    with faults.cut_off(lab.host("worker2"), faults.BROKER_PORT):
-        # Valkey may have a message on its way to a worker that asked just before.
+    running = airflow.trigger("lab_worker2", seconds=[BROKER_PARTITION / 2])
+    wait_running(cluster, running, 1)
+    with faults.network_partition(cluster.host("worker2"), faults.BROKER_PORT):
+        # Valkey may still be sending a message to a worker that asked just before.
         time.sleep(2)
         waiting = airflow.trigger("lab_worker2_two", seconds=[0, 0])
         running.wait()
-        # Nothing of the old connection can come back.
-        lab.one("valkey").check_output("systemctl restart valkey-server")
-        time.sleep(BROKER_CUT / 2)
-        assert not attempts(lab, waiting)
+        # So that the worker's old connection cannot go on after the partition.
+        cluster.one("valkey").check_output("systemctl restart valkey-server")
+        time.sleep(BROKER_PARTITION / 2)
+        assert not attempts(cluster, waiting)
         assert {task.state for task in waiting.tasks()} <= {"scheduled", "queued"}
-    mended = time.time()
+    fault_end = time.time()
     waiting.wait()
     for run in (running, waiting):
-        assert_survived(lab, run)
-    recovered("broker-cut", mended, waiting)
+        assert_survived(cluster, run)
+    record_recovery("broker-partition", fault_end, waiting)
 
 
-def test_a_worker_is_stopped_while_cut_off_from_the_broker(lab: Lab, airflow: Airflow) -> None:
-    """The stop ends in time, and so does a task that needs less.
+def test_a_worker_is_stopped_during_a_partition_from_the_broker(cluster: Cluster, airflow: Airflow) -> None:
+    """The stop ends within its timeout, and a task that needs less time succeeds.
 
     The mechanism is a finite TimeoutStopSec. With infinity the stop had not ended after 45 s.
     """
-    worker = lab.host("worker2")
+    worker = cluster.host("worker2")
     run = airflow.trigger("lab_worker2", seconds=[15])
-    wait_running(lab, run, 1)
-    with faults.cut_off(worker, faults.BROKER_PORT):
+    wait_running(cluster, run, 1)
+    with faults.network_partition(worker, faults.BROKER_PORT):
         stop = worker.run("timeout %s systemctl stop airflow-worker", str(STOP_TIMEOUT + 5))
     worker.check_output("systemctl start airflow-worker")
     assert stop.succeeded
     run.wait()
-    assert_survived(lab, run)
+    assert_survived(cluster, run)
 
 
-def test_a_worker_is_cut_off_from_all_for_a_long_time(lab: Lab, airflow: Airflow, long_cut: LongCut) -> None:
-    """What ran there is dead before it runs elsewhere.
+def test_long_partition_between_worker_and_everything(
+    cluster: Cluster, airflow: Airflow, long_partition: LongPartition
+) -> None:
+    """The first try of a task has ended before its second try starts on another worker.
 
-    The mechanism is the limit in outlast_outages. With attempts that outlast any cut the first try was still
-    running 12 s after the second had begun.
+    The mechanism is the time limit in the patch api_retries. With attempts that outlast any partition the
+    first try was still running 12 s after the second had started.
     """
-    left = long_cut.since + HEARTBEAT_TIMEOUT + 60 - time.time()
-    long_cut.anywhere.wait(timeout=left)
-    assert not airflow.call("GET", long_cut.here.path)["end_date"]
-    long_cut.end.close()
-    mended = time.time()
-    long_cut.here.wait()
-    ((first, second),) = assert_survived(lab, long_cut.anywhere, {0: 2}).values()
+    timeout = long_partition.start + HEARTBEAT_TIMEOUT + 60 - time.time()
+    long_partition.on_any_worker.wait(timeout=timeout)
+    assert not airflow.call("GET", long_partition.on_worker1.path)["end_date"]
+    long_partition.end.close()
+    fault_end = time.time()
+    long_partition.on_worker1.wait()
+    ((first, second),) = assert_survived(cluster, long_partition.on_any_worker, {0: 2}).values()
     assert (first.host, second.host) == ("worker1", "worker2")
-    assert_survived(lab, long_cut.here, {0: 2})
-    recovered("cut-long", mended, long_cut.here)
+    assert_survived(cluster, long_partition.on_worker1, {0: 2})
+    record_recovery("long-partition", fault_end, long_partition.on_worker1)

@@ -1,4 +1,4 @@
-"""worker2 reads the queue `heavy` alone, worker1 the default queue."""
+"""worker2 reads the queue `heavy` and not the default queue; worker1 the other way round."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from testlib import Airflow
 
 
-def test_each_queue_runs_on_its_worker_alone(airflow: Airflow) -> None:
+def test_each_task_runs_on_the_worker_that_reads_its_queue(airflow: Airflow) -> None:
     runs = [airflow.trigger("lab_queues") for _ in range(3)]
     tasks = [task for run in runs for task in run.wait()]
     assert {task.outcome for task in tasks} == {("success", 1)}
