@@ -80,9 +80,13 @@ def type_of(option: check_specs.Option) -> str:
 
 
 def default_of(option: check_specs.Option) -> str:
+    default = option.get("default")
     if option.get("required"):
         return "required"
-    return "" if option.get("default") is None else code(option["default"])
+    # The description says how a default with internal variables is found.
+    if check_specs.is_jinja(default) and "__" in default:
+        return "computed"
+    return "" if default is None else code(default)
 
 
 def rows(options: check_specs.Options, role: str, entry_point: str, parent: str = "") -> list[str]:
@@ -98,7 +102,11 @@ def rows(options: check_specs.Options, role: str, entry_point: str, parent: str 
 
 
 def table(options: check_specs.Options, role: str, entry_point: str) -> list[str]:
-    return ["| variable | type | default | |", "|---|---|---|---|", *rows(options, role, entry_point)]
+    return [
+        "| variable | type | default | description |",
+        "|---|---|---|---|",
+        *rows(options, role, entry_point),
+    ]
 
 
 def documented_entry_points(role: Path) -> check_specs.EntryPoints:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 DEFAULTS = """\
 broker_port: 6379
 broker_processes: "{{ cpus | max }}"
+broker_memory: "{{ __broker_memory }}"
 broker_users: []
 """
 SPEC = """\
@@ -24,6 +25,7 @@ argument_specs:
         default: 6379
         description: Port, see O(broker_users[].name) and V(a|b) < 1.
       broker_processes: {type: int, description: Processes.}
+      broker_memory: {type: int, description: Half of it.}
       broker_users:
         type: list
         elements: dict
@@ -72,6 +74,10 @@ def test_option_of_several_entry_points_has_one_row(page: str) -> None:
 
 def test_default_that_a_spec_cannot_hold_is_taken_from_the_defaults(page: str) -> None:
     assert "| `broker_processes` | int | `{{ cpus \\| max }}` | Processes. |" in page
+
+
+def test_internal_variables_in_a_default_are_not_shown(page: str) -> None:
+    assert "| `broker_memory` | int | computed | Half of it. |" in page
 
 
 def test_nested_option_follows_its_parent(page: str) -> None:
