@@ -32,7 +32,7 @@ clean: venv ## remove the labs of all scenarios and benchmarks
 	@for scenario in $(SCENARIOS) benchmark throughput; do $(MOLECULE) destroy -s $$scenario || exit 1; done
 
 test: lint unit molecule ## run all checks: linters, unit tests, scenarios
-LINTERS := lint-yaml lint-ansible lint-ruff lint-format lint-mypy lint-specs lint-docs
+LINTERS := lint-yaml lint-ansible lint-ruff lint-format lint-mypy lint-specs lint-docs lint-galaxy
 lint: $(LINTERS) ## run the linters
 lint-yaml: CHECK := yamllint --strict .
 lint-ansible: CHECK := ansible-lint --strict --nocolor
@@ -41,13 +41,16 @@ lint-format: CHECK := ruff format --check
 lint-mypy: CHECK := mypy
 lint-specs: CHECK := python scripts/check_specs.py
 lint-docs: CHECK := python scripts/spec_docs.py --check
+lint-galaxy: CHECK := scripts/sanity.sh
 $(LINTERS): venv
 	@$(RECORD) $@ $(CHECK)
-unit: unit-collection unit-airflow ## run the unit tests
+unit: unit-collection unit-airflow unit-compat ## run the unit tests
 unit-collection: venv
 	@pytest --junit-xml=.cache/junit/$@.xml tests/unit
 unit-airflow: .cache/airflow-venv/.up-to-date
 	@.cache/airflow-venv/bin/python -m pytest --junit-xml=.cache/junit/$@.xml roles/*/tests
+unit-compat: venv
+	@$(RECORD) $@ scripts/compat.sh
 SCENARIO_TESTS := $(SCENARIOS:%=molecule-%)
 molecule: $(SCENARIO_TESTS) ## test all scenarios; molecule-split for one
 $(SCENARIO_TESTS): molecule-%: venv image
