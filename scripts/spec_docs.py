@@ -84,7 +84,7 @@ def default_of(option: check_specs.Option) -> str:
     if option.get("required"):
         return "required"
     # The description says how a default with internal variables is found.
-    if check_specs.is_jinja(default) and "__" in default:
+    if check_specs.is_jinja(default) and "__" in str(default):
         return "computed"
     return "" if default is None else code(default)
 
