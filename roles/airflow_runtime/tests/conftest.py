@@ -11,7 +11,7 @@ atexit.register(shutil.rmtree, home, ignore_errors=True)
 os.environ.update(
     AIRFLOW_HOME=home,
     AIRFLOW__CELERY__BROKER_URL="redis://localhost:1/0",
-    AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS="lakehouse_worker.CELERY_CONFIG",
+    AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS="lakehouse_airflow.worker.CELERY_CONFIG",
     AIRFLOW__CELERY__RESULT_BACKEND="db+postgresql://nobody@localhost:1/nothing",
     AIRFLOW__CORE__EXECUTOR="CeleryExecutor",
     AIRFLOW__CORE__LOAD_EXAMPLES="False",

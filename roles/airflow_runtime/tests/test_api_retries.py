@@ -1,4 +1,4 @@
-"""outlast_outages, against the task SDK's own client; only the clock is set by hand."""
+"""The patch api_retries, against the task SDK's own client; only the clock is set by hand."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import time
 from typing import TYPE_CHECKING
 
 import httpx
-import lakehouse_worker
 import pytest
 from airflow.configuration import conf
 from airflow.sdk.api.client import Client, ServerResponseError
 from airflow.sdk.execution_time import supervisor
+from lakehouse_airflow.patches import api_retries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE = conf.getint("scheduler", "task_instance_heartbeat_timeout") - lakehouse_worker.MARGIN
+TIMEOUT = conf.getint("scheduler", "task_instance_heartbeat_timeout") - api_retries.MARGIN
 
 
 class Clock:
@@ -42,9 +42,9 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def mended(restored: None) -> None:
+def patched(restored: None) -> None:
     del restored
-    lakehouse_worker.outlast_outages()
+    api_retries.apply()
 
 
 class Api:
@@ -66,37 +66,37 @@ class Api:
         raise httpx.ConnectError("refused", request=request)
 
     def fail(self) -> float:
-        """Call, and give the seconds it took to fail."""
+        """Call, and return the seconds it took to fail."""
         start = self.clock.now
         with pytest.raises((httpx.RequestError, httpx.HTTPStatusError)):
             self.client.get("variables/x")
         return self.clock.now - start
 
 
-def test_airflow_alone_gives_up_by_number(clock: Clock) -> None:
+def test_unpatched_a_call_fails_after_a_number_of_attempts(clock: Clock) -> None:
     api = Api(clock)
     api.fail()
     assert api.attempts == conf.getint("workers", "execution_api_retries")
 
 
-@pytest.mark.usefixtures("mended")
+@pytest.mark.usefixtures("patched")
 @pytest.mark.parametrize("delay", [0, 5, 15])
 @pytest.mark.parametrize("error", [None, 500])
 def test_a_call_fails_when_the_time_is_up(clock: Clock, delay: float, error: int | None) -> None:
     seconds = Api(clock, delay, error).fail()
-    assert PATIENCE - 0.1 <= seconds < PATIENCE + delay + 0.1
+    assert TIMEOUT - 0.1 <= seconds < TIMEOUT + delay + 0.1
 
 
-@pytest.mark.usefixtures("mended")
+@pytest.mark.usefixtures("patched")
 def test_an_outage_ends_within_the_longest_wait(clock: Clock) -> None:
     api = Api(clock)
-    end = clock.now + PATIENCE - 0.2
+    end = clock.now + TIMEOUT - 0.2
     api.broken = lambda: clock.now < end
     api.client.get("variables/x")
-    assert end <= clock.now <= end + lakehouse_worker.RETRY_WAIT_MAX
+    assert end <= clock.now <= end + api_retries.RETRY_WAIT_MAX
 
 
-@pytest.mark.usefixtures("mended")
+@pytest.mark.usefixtures("patched")
 def test_calls_share_the_time_since_the_last_answer(clock: Clock) -> None:
     api = Api(clock)
     api.broken = lambda: False
@@ -106,15 +106,15 @@ def test_calls_share_the_time_since_the_last_answer(clock: Clock) -> None:
     for _ in range(3):
         clock.sleep(5)
         api.fail()
-    assert clock.now - answered < PATIENCE + 3 * 5
+    assert clock.now - answered < TIMEOUT + 3 * 5
 
     api.broken = lambda: False
     api.client.get("variables/x")
     api.broken = lambda: True
-    assert api.fail() > PATIENCE - 0.1
+    assert api.fail() > TIMEOUT - 0.1
 
 
-@pytest.mark.usefixtures("mended")
+@pytest.mark.usefixtures("patched")
 def test_a_refusal_is_not_tried_again(clock: Clock) -> None:
     api = Api(clock, error=409)
     with pytest.raises(ServerResponseError):
@@ -122,18 +122,18 @@ def test_a_refusal_is_not_tried_again(clock: Clock) -> None:
     assert api.attempts == 1
 
 
-@pytest.mark.usefixtures("mended")
+@pytest.mark.usefixtures("patched")
 def test_another_task_has_its_own_time(clock: Clock) -> None:
     first = Api(clock)
     first.broken = lambda: False
     first.client.get("variables/x")
     first.broken = lambda: True
     first.fail()
-    assert Api(clock).fail() > PATIENCE - 0.1
+    assert Api(clock).fail() > TIMEOUT - 0.1
 
 
 @pytest.mark.usefixtures("restored")
-def test_the_time_follows_the_schedulers(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_follows_the_schedulers_timeout(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__LAKEHOUSE__TASK_INSTANCE_HEARTBEAT_TIMEOUT", "600")
-    lakehouse_worker.outlast_outages()
-    assert Api(clock).fail() > 600 - lakehouse_worker.MARGIN - 0.1
+    api_retries.apply()
+    assert Api(clock).fail() > 600 - api_retries.MARGIN - 0.1

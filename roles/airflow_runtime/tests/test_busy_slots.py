@@ -1,6 +1,5 @@
-"""remember_busy_slots, against Celery's own pool: two processes, one of them busy, and a reconnect."""
-# The mends are of private parts.
-# ruff: noqa: SLF001
+"""The patch busy_slots, against Celery's own pool: two processes, one of them busy, and a reconnect."""
+# ruff: noqa: SLF001 - the patch is of private functions
 
 from __future__ import annotations
 
@@ -9,10 +8,10 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-import lakehouse_worker
 import pytest
 from celery.concurrency.asynpool import SCHED_STRATEGY_FAIR, AsynPool
 from kombu.asynchronous import Hub, set_event_loop
+from lakehouse_airflow.patches import busy_slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,7 +54,7 @@ class Pool:
         self.pool.register_with_event_loop(self.hub)
 
     def short_ones_beside_a_long_one(self) -> float:
-        """Give how long two short tasks took that came after the reconnect."""
+        """Return how long two short tasks took that came after the reconnect."""
         self.submit("long", LONG)
         self.run_until(lambda: "long" in self.accepted)
         self.reconnect()
@@ -78,23 +77,23 @@ def pool() -> Iterator[Pool]:
 
 
 @pytest.fixture
-def mended(monkeypatch: pytest.MonkeyPatch) -> None:
+def patched(monkeypatch: pytest.MonkeyPatch) -> None:
     # Set to what it is, so that it is put back.
     monkeypatch.setattr(AsynPool, "flush", AsynPool.flush)
-    lakehouse_worker.remember_busy_slots()
+    busy_slots.apply()
 
 
-def test_celery_alone_hands_a_task_to_a_busy_slot(pool: Pool) -> None:
-    # When this fails Celery has been mended, and remember_busy_slots can go.
+def test_unpatched_a_task_goes_to_a_busy_slot(pool: Pool) -> None:
+    # When this fails Celery has fixed it, and the patch can go.
     assert pool.short_ones_beside_a_long_one() > LONG / 2
 
 
-@pytest.mark.usefixtures("mended")
+@pytest.mark.usefixtures("patched")
 def test_tasks_go_to_the_free_slot(pool: Pool) -> None:
     assert pool.short_ones_beside_a_long_one() < LONG / 2
 
 
-@pytest.mark.usefixtures("mended")
+@pytest.mark.usefixtures("patched")
 def test_slot_is_free_again_when_its_task_is_done(pool: Pool) -> None:
     pool.short_ones_beside_a_long_one()
     assert len(pool.pool._busy_workers) == 1
@@ -106,7 +105,7 @@ def test_slot_is_free_again_when_its_task_is_done(pool: Pool) -> None:
     assert pool.accepted["one"] != pool.accepted["other"]
 
 
-@pytest.mark.usefixtures("mended")
+@pytest.mark.usefixtures("patched")
 def test_slot_that_died_is_not_busy(pool: Pool) -> None:
     pool.submit("long", 60)
     pool.run_until(lambda: "long" in pool.accepted)

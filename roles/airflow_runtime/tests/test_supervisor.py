@@ -1,6 +1,5 @@
-"""What is mended of the supervisor, against the task SDK's own supervisor and real processes."""
-# The mends are of private parts.
-# ruff: noqa: SLF001
+"""supervisor_exit and first_heartbeat, against the task SDK's own supervisor and real processes."""
+# ruff: noqa: SLF001 - the patches are of private functions
 
 from __future__ import annotations
 
@@ -10,11 +9,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import lakehouse_worker
 import pytest
 from airflow.sdk.execution_time import supervisor
 from airflow.sdk.execution_time.supervisor import ActivitySubprocess, WatchedSubprocess
 from execution_api import ExecutionApi, workload
+from lakehouse_airflow.patches import first_heartbeat, supervisor_exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +44,7 @@ def work() -> None:
 
 
 def supervise(target: Callable[[], None], api: ExecutionApi | None = None) -> tuple[int, float]:
-    """Give the exit code and how long it took until the supervisor knew."""
+    """Return the exit code and how long it took until the supervisor knew."""
     task = workload()
     start = time.monotonic()
     process = ActivitySubprocess.start(
@@ -68,20 +67,20 @@ def heartbeat_interval(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def mended(monkeypatch: pytest.MonkeyPatch) -> None:
+def patched(monkeypatch: pytest.MonkeyPatch) -> None:
     # Set to what it is, so that it is put back.
     monkeypatch.setattr(WatchedSubprocess, "_register_pipe_readers", WatchedSubprocess._register_pipe_readers)
-    lakehouse_worker.wake_on_exit()
+    supervisor_exit.apply()
 
 
-def test_airflow_alone_sleeps_over_the_exit() -> None:
+def test_unpatched_the_exit_is_noticed_an_interval_later() -> None:
     code, seconds = supervise(exit_late)
     assert code == 0
-    # When this fails the SDK has been mended, and wake_on_exit can go.
+    # When this fails the SDK has fixed it, and supervisor_exit can go.
     assert seconds > INTERVAL
 
 
-@pytest.mark.usefixtures("mended")
+@pytest.mark.usefixtures("patched")
 @pytest.mark.parametrize(("target", "wanted"), [(exit_late, 0), (fail_late, 3), (die_late, -signal.SIGKILL)])
 def test_exit_is_noticed_when_it_happens(target: Callable[[], None], wanted: int) -> None:
     code, seconds = supervise(target)
@@ -89,19 +88,19 @@ def test_exit_is_noticed_when_it_happens(target: Callable[[], None], wanted: int
     assert OUTLIVES_SOCKETS < seconds < 1.5
 
 
-@pytest.mark.usefixtures("mended")
+@pytest.mark.usefixtures("patched")
 def test_sockets_are_read_to_their_end_after_the_exit() -> None:
-    def leave_a_heir() -> None:
+    def leave_a_child() -> None:
         if os.fork():
             os._exit(0)
         time.sleep(0.5)
         os._exit(0)
 
-    _, seconds = supervise(leave_a_heir)
+    _, seconds = supervise(leave_a_child)
     assert 0.5 < seconds < 1.5
 
 
-@pytest.mark.usefixtures("mended")
+@pytest.mark.usefixtures("patched")
 def test_no_descriptor_is_left_behind() -> None:
     supervise(exit_late)
     before = descriptors()
@@ -110,15 +109,15 @@ def test_no_descriptor_is_left_behind() -> None:
     assert descriptors() == before
 
 
-def test_heartbeats_are_as_many_as_without(
+def test_heartbeats_are_as_many_as_unpatched(
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     monkeypatch.setattr(supervisor, "MIN_HEARTBEAT_INTERVAL", 1)
-    alone, both = ExecutionApi(), ExecutionApi()
-    supervise(work, alone)
-    request.getfixturevalue("mended")
-    supervise(work, both)
-    assert both.requests["heartbeat"] == alone.requests["heartbeat"] > 0
+    unpatched, patched = ExecutionApi(), ExecutionApi()
+    supervise(work, unpatched)
+    request.getfixturevalue("patched")
+    supervise(work, patched)
+    assert patched.requests["heartbeat"] == unpatched.requests["heartbeat"] > 0
 
 
 def test_the_api_is_told_the_same() -> None:
@@ -128,31 +127,34 @@ def test_the_api_is_told_the_same() -> None:
     assert api.requests["state"] == 1
 
 
-def speak_and_work() -> None:
-    # What a task says wakes its supervisor before the interval is over.
+def print_and_work() -> None:
+    # What a task prints wakes its supervisor before the interval is over.
     print("working", flush=True)
     time.sleep(2.5)
 
 
 @pytest.fixture
-def start_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def first_heartbeat_patched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ActivitySubprocess, "_on_child_started", ActivitySubprocess._on_child_started)
-    lakehouse_worker.count_the_start_as_heartbeat()
+    first_heartbeat.apply()
 
 
-@pytest.mark.parametrize(("target", "alone"), [(exit_late, 1), (speak_and_work, 3)])
-def test_the_start_spares_a_heartbeat(
-    target: Callable[[], None], alone: int, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+@pytest.mark.parametrize(("target", "heartbeats"), [(exit_late, 1), (print_and_work, 3)])
+def test_the_start_counts_as_heartbeat(
+    target: Callable[[], None],
+    heartbeats: int,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
-    request.getfixturevalue("mended")
+    request.getfixturevalue("patched")
     monkeypatch.setattr(supervisor, "MIN_HEARTBEAT_INTERVAL", 1)
     api = ExecutionApi()
     supervise(target, api)
-    # When this fails the SDK has been mended, and count_the_start_as_heartbeat can go.
-    assert api.requests["heartbeat"] == alone
+    # When this fails the SDK has fixed it, and first_heartbeat can go.
+    assert api.requests["heartbeat"] == heartbeats
 
-    request.getfixturevalue("start_counts")
+    request.getfixturevalue("first_heartbeat_patched")
     api = ExecutionApi()
     supervise(target, api)
     assert api.requests["run"] == 1
-    assert api.requests["heartbeat"] == alone - 1
+    assert api.requests["heartbeat"] == heartbeats - 1

@@ -1,4 +1,4 @@
-"""What a worker tells systemd: hung is only whose loop stands still with nothing to wait for."""
+"""What a worker tells systemd: it is hung only if its loop stands still with nothing to wait for."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-import lakehouse_notify
 import pytest
 from celery.signals import worker_ready, worker_shutting_down
-from lakehouse_notify import Watchdog, answers
+from lakehouse_airflow import watchdog
+from lakehouse_airflow.watchdog import Watchdog, answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,13 +30,13 @@ class Systemd:
         self._socket.bind(self.address)
         self._socket.settimeout(0)
 
-    def heard(self) -> list[str]:
-        said = []
+    def received(self) -> list[str]:
+        states = []
         try:
             while True:
-                said.append(self._socket.recv(100).decode())
+                states.append(self._socket.recv(100).decode())
         except BlockingIOError:
-            return said
+            return states
 
     def close(self) -> None:
         self._socket.close()
@@ -51,7 +51,7 @@ def systemd(tmp_path: Path) -> Iterator[Systemd]:
 
 @contextmanager
 def broker(*replies: bytes) -> Iterator[str]:
-    """Give the URL of a broker that replies so to a login and a PING, or says nothing at all."""
+    """Yield the URL of a broker that replies so to a login and a PING, or not at all."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         held = []
 
@@ -76,23 +76,23 @@ def broker(*replies: bytes) -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lakehouse_notify, "PATIENCE", 0.2)
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watchdog, "ANSWER_TIMEOUT", 0.2)
 
 
-WELL = (b"+OK\r\n", b"+PONG\r\n")
+HEALTHY = (b"+OK\r\n", b"+PONG\r\n")
 
 
 @pytest.mark.parametrize(
     ("replies", "expected"),
     [
-        (WELL, True),
+        (HEALTHY, True),
         ((b"+OK\r\n", b"-LOADING the dataset\r\n"), False),
         ((b"-WRONGPASS invalid\r\n", b"-NOAUTH\r\n"), False),
         ((b"-ERR max number of clients reached\r\n",) * 2, False),
         ((), False),
     ],
-    ids=["serves", "loads its data", "refuses the login", "is full", "accepts and says nothing"],
+    ids=["serves", "loads its data", "refuses the login", "is full", "accepts and does not reply"],
 )
 def test_broker_answers_only_if_it_would_serve(replies: tuple[bytes, ...], expected: object) -> None:
     with broker(*replies) as url:
@@ -107,58 +107,56 @@ def test_broker_answers_only_if_it_would_serve(replies: tuple[bytes, ...], expec
         "sentinel://one:26379;two:26379",
     ],
 )
-def test_who_is_down_or_cannot_be_asked_does_not_answer(url: str) -> None:
+def test_server_that_is_down_or_cannot_be_asked_does_not_answer(url: str) -> None:
     assert not answers(url)
 
 
-def said_by(systemd: Systemd, *servers: str, turned: float, stopping: bool = False) -> list[str]:
-    watchdog = Watchdog(systemd.address, 60.0, servers)
-    watchdog.turned -= turned
+def sent_to(systemd: Systemd, *servers: str, turned: float, stopping: bool = False) -> list[str]:
+    dog = Watchdog(systemd.address, 60.0, servers)
+    dog.turned -= turned
     if stopping:
-        watchdog.stop()
-    watchdog.look()
-    return systemd.heard()
+        dog.stop()
+    dog.check()
+    return systemd.received()
 
 
 def test_turning_loop_is_alive(systemd: Systemd) -> None:
-    with broker(*WELL) as url:
-        assert said_by(systemd, url, turned=29) == ["WATCHDOG=1"]
+    with broker(*HEALTHY) as url:
+        assert sent_to(systemd, url, turned=29) == ["WATCHDOG=1"]
 
 
 def test_standing_loop_is_hung_if_all_it_waits_for_answers(systemd: Systemd) -> None:
-    with broker(*WELL) as url:
-        assert said_by(systemd, url, turned=31) == []
+    with broker(*HEALTHY) as url:
+        assert sent_to(systemd, url, turned=31) == []
 
 
 def test_standing_loop_is_alive_while_one_it_may_wait_for_does_not_answer(systemd: Systemd) -> None:
-    with broker(*WELL) as url:
-        assert said_by(systemd, url, "db+postgresql://u:p@127.0.0.1:1/r", turned=3600) == ["WATCHDOG=1"]
+    with broker(*HEALTHY) as url:
+        assert sent_to(systemd, url, "db+postgresql://u:p@127.0.0.1:1/r", turned=3600) == ["WATCHDOG=1"]
 
 
 def test_loop_that_waited_has_time_to_turn_again(systemd: Systemd) -> None:
     with broker() as url:
-        watchdog = Watchdog(systemd.address, 60.0, (url,))
-        watchdog.turned -= 3600
-        watchdog.look()
-    with broker(*WELL) as url:
-        watchdog.servers = (url,)
-        watchdog.look()
-    assert systemd.heard() == ["WATCHDOG=1"] * 2
+        dog = Watchdog(systemd.address, 60.0, (url,))
+        dog.turned -= 3600
+        dog.check()
+    with broker(*HEALTHY) as url:
+        dog.servers = (url,)
+        dog.check()
+    assert systemd.received() == ["WATCHDOG=1"] * 2
 
 
 def test_stopping_worker_is_left_to_its_stop_timeout(systemd: Systemd) -> None:
-    with broker(*WELL) as url:
-        assert said_by(systemd, url, turned=600, stopping=True) == ["STOPPING=1", "WATCHDOG=1"]
+    with broker(*HEALTHY) as url:
+        assert sent_to(systemd, url, turned=600, stopping=True) == ["STOPPING=1", "WATCHDOG=1"]
 
 
 def test_systemd_that_does_not_listen_is_no_error(tmp_path: Path) -> None:
-    Watchdog(str(tmp_path / "none"), 60.0, ()).tell("WATCHDOG=1")
+    Watchdog(str(tmp_path / "none"), 60.0, ()).notify("WATCHDOG=1")
 
 
-def test_worker_takes_the_way_to_systemd_for_itself(
-    monkeypatch: pytest.MonkeyPatch, systemd: Systemd
-) -> None:
-    """Tasks inherit none of it; the worker says when it is ready and when it stops."""
+def test_worker_keeps_systemds_socket_to_itself(monkeypatch: pytest.MonkeyPatch, systemd: Systemd) -> None:
+    """Tasks inherit none of it; the worker notifies when it is ready and when it stops."""
     monkeypatch.setenv("NOTIFY_SOCKET", systemd.address)
     monkeypatch.setenv("WATCHDOG_USEC", "0")
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
@@ -166,10 +164,10 @@ def test_worker_takes_the_way_to_systemd_for_itself(
     monkeypatch.setattr(worker_shutting_down, "receivers", [])
     steps: dict[str, set[type]] = defaultdict(set)
     conf = SimpleNamespace(broker_url="", result_backend="")
-    lakehouse_notify.prepare(SimpleNamespace(app=SimpleNamespace(conf=conf, steps=steps)))
+    watchdog.connect(SimpleNamespace(app=SimpleNamespace(conf=conf, steps=steps)))
     faulthandler.disable()
     assert not {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"} & os.environ.keys()
     assert [step.__name__ for step in steps["consumer"]] == ["Pulse"]
     worker_ready.send(sender=None)
     worker_shutting_down.send(sender=None)
-    assert systemd.heard() == ["READY=1", "STOPPING=1"]
+    assert systemd.received() == ["READY=1", "STOPPING=1"]

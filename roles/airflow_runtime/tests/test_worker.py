@@ -1,4 +1,4 @@
-"""What a worker's start does with the module: all of it, or nothing and a line that says why."""
+"""What the start of a worker does: all patches are applied, or left out with a line that says why."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import subprocess
 import sys
 from typing import Any
 
-import lakehouse_mends
-import lakehouse_worker
 import pytest
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 from airflow.sdk.api.client import Client
-from airflow.sdk.execution_time import comms, supervisor, task_runner
+from airflow.sdk.execution_time import supervisor
 from airflow.sdk.execution_time.supervisor import ActivitySubprocess, WatchedSubprocess
 from celery.concurrency.asynpool import AsynPool
+from lakehouse_airflow import patching, preload, worker
 
-# What the mends replace.
+# What the patches replace.
 ORIGINALS = {
     (owner, name): getattr(owner, name)
     for owner, name in [
@@ -28,16 +27,13 @@ ORIGINALS = {
         (AsynPool, "flush"),
         (Client, "request"),
         (supervisor, "MAX_FAILED_HEARTBEATS"),
-        (comms, "TypeAdapter"),
-        (task_runner, "TypeAdapter"),
     ]
 }
-# Those that mend, not only load.
-GUARDED = 5
+PATCHES = {f"Patch {name}" for name in worker.PATCHES}
 
 
 @pytest.fixture(autouse=True)
-def put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def restore(monkeypatch: pytest.MonkeyPatch) -> None:
     for (owner, name), original in ORIGINALS.items():
         monkeypatch.setattr(owner, name, original)
 
@@ -49,24 +45,24 @@ def replaced() -> set[tuple[Any, str]]:
 
 
 def start(caplog: pytest.LogCaptureFixture) -> dict[str, str]:
-    """Start as a worker does and give what was said of each mend."""
-    with caplog.at_level(logging.INFO, logger="lakehouse_mends"):
-        lakehouse_worker.prepare_worker()
-    said = dict(message.split(": ", 1) for message in caplog.messages)
-    assert said.keys() == lakehouse_worker.MENDS.keys()
-    return said
+    """Start as a worker does and return what was logged of each patch and of the preloading."""
+    with caplog.at_level(logging.INFO, logger="lakehouse_airflow"):
+        worker.prepare_slots()
+    logged = dict(message.split(": ", 1) for message in caplog.messages)
+    assert logged.keys() == {*PATCHES, "Preload"}
+    return logged
 
 
-def left_out(said: dict[str, str]) -> int:
-    return sum(text.startswith("left out, ") for text in said.values())
+def not_applied(logged: dict[str, str]) -> set[str]:
+    return {name for name, text in logged.items() if text.startswith("not applied, ")}
 
 
 def test_configuration_is_airflows_own() -> None:
-    assert lakehouse_worker.CELERY_CONFIG is DEFAULT_CELERY_CONFIG
+    assert worker.CELERY_CONFIG is DEFAULT_CELERY_CONFIG
 
 
-def test_all_mends_are_in_place_with_the_locked_versions(caplog: pytest.LogCaptureFixture) -> None:
-    assert set(start(caplog).values()) == {"in place"}
+def test_all_patches_are_applied_with_the_locked_versions(caplog: pytest.LogCaptureFixture) -> None:
+    assert start(caplog) == {**dict.fromkeys(PATCHES, "applied"), "Preload": "complete"}
     assert replaced() == ORIGINALS.keys()
     assert supervisor.MAX_FAILED_HEARTBEATS == 1
 
@@ -74,10 +70,10 @@ def test_all_mends_are_in_place_with_the_locked_versions(caplog: pytest.LogCaptu
 def test_other_versions_are_left_alone(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lakehouse_mends, "version", lambda _: "99.0")
-    said = start(caplog)
-    assert left_out(said) == GUARDED
-    assert "it is for celery 5.6.3, this is 99.0" in "".join(said.values())
+    monkeypatch.setattr(patching, "version", lambda _: "99.0")
+    logged = start(caplog)
+    assert not_applied(logged) == PATCHES
+    assert logged["Patch busy_slots"] == "not applied, it is for celery 5.6.3, installed is 99.0"
     assert not replaced()
     assert supervisor.MAX_FAILED_HEARTBEATS > 1
 
@@ -91,9 +87,9 @@ def test_code_that_something_else_changed_is_left_alone(
         original(self)
 
     monkeypatch.setattr(AsynPool, "flush", flush)
-    said = start(caplog)
-    assert left_out(said) == 1
-    assert "flush of celery 5.6.3 is unknown" in "".join(said.values())
+    logged = start(caplog)
+    assert not_applied(logged) == {"Patch busy_slots"}
+    assert "flush of celery 5.6.3 has the unknown digest " in logged["Patch busy_slots"]
     assert AsynPool.flush is flush
 
 
@@ -103,8 +99,17 @@ def test_package_that_is_not_there_is_no_error(
     def version(name: str) -> str:
         raise importlib.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(lakehouse_mends, "version", version)
-    assert left_out(start(caplog)) == GUARDED
+    monkeypatch.setattr(patching, "version", version)
+    assert not_applied(start(caplog)) == PATCHES
+
+
+def test_patch_that_cannot_be_imported_is_no_error(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "lakehouse_airflow.patches.busy_slots"
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "celery.concurrency.asynpool", None)
+    assert not_applied(start(caplog)) == {"Patch busy_slots"}
 
 
 def test_kernel_without_pidfd_is_no_error(
@@ -114,17 +119,17 @@ def test_kernel_without_pidfd_is_no_error(
         raise OSError("Function not implemented")
 
     monkeypatch.setattr(os, "pidfd_open", pidfd_open)
-    assert left_out(start(caplog)) == 1
+    assert not_applied(start(caplog)) == {"Patch supervisor_exit"}
     assert (WatchedSubprocess, "_register_pipe_readers") not in replaced()
 
 
-def test_module_that_cannot_be_imported_is_no_error(
+def test_module_that_cannot_be_preloaded_is_no_error(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lakehouse_worker, "SHARED_IMPORTS", ("no_such_module", "encodings.idna"))
-    said = start(caplog)
-    assert left_out(said) == 1
-    assert "No module named 'no_such_module'" in "".join(said.values())
+    monkeypatch.setattr(preload, "SHARED_IMPORTS", ("no_such_module", "encodings.idna"))
+    logged = start(caplog)
+    assert not not_applied(logged)
+    assert logged["Preload"] == "incomplete, No module named 'no_such_module'"
 
 
 DAG = """
@@ -151,12 +156,12 @@ def state():
         "engines": [id(settings.engine), id(settings.async_engine)],
     }
 from execution_api import ExecutionApi, workload
-import lakehouse_worker
-before, unmended = state(), WatchedSubprocess._register_pipe_readers
-assert unmended.__module__ == WatchedSubprocess.__module__
+import lakehouse_airflow.worker
+before, unpatched = state(), WatchedSubprocess._register_pipe_readers
+assert unpatched.__module__ == WatchedSubprocess.__module__
 app.loader.init_worker()
 assert WatchedSubprocess._register_pipe_readers.__module__ == WatchedSubprocess.__module__
-assert WatchedSubprocess._register_pipe_readers is not unmended
+assert WatchedSubprocess._register_pipe_readers is not unpatched
 after, modules = state(), sorted(sys.modules)
 task = workload()
 code = supervise_task(
@@ -172,33 +177,33 @@ with open(sys.argv[1], "w") as report:
 
 
 @pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("worker")
-    (folder / "dags").mkdir()
-    (folder / "dags" / "example.py").write_text(DAG)
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    directory = tmp_path_factory.mktemp("worker")
+    (directory / "dags").mkdir()
+    (directory / "dags" / "example.py").write_text(DAG)
     subprocess.run(
-        [sys.executable, "-c", WORKER, folder / "report.json"],
+        [sys.executable, "-c", WORKER, directory / "report.json"],
         env=os.environ
         | {
-            "AIRFLOW_HOME": str(folder),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(folder / "dags"),
+            "AIRFLOW_HOME": str(directory),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(directory / "dags"),
             "PYTHONPATH": os.pathsep.join(sys.path),
         },
         check=True,
         timeout=120,
     )
-    report: dict[str, Any] = json.loads((folder / "report.json").read_text())
-    report["task_modules"] = json.loads((folder / "dags" / "modules.json").read_text())
-    return report
+    content: dict[str, Any] = json.loads((directory / "report.json").read_text())
+    content["task_modules"] = json.loads((directory / "dags" / "modules.json").read_text())
+    return content
 
 
-def test_worker_is_safe_to_fork(worker: dict[str, Any]) -> None:
-    assert worker["after"] == worker["before"]
-    assert worker["after"]["threads"] == 1
+def test_worker_is_safe_to_fork(report: dict[str, Any]) -> None:
+    assert report["after"] == report["before"]
+    assert report["after"]["threads"] == 1
 
 
-def test_task_finds_its_imports_done(worker: dict[str, Any]) -> None:
-    assert worker["code"] == 0
-    own = {name for name in worker["task_modules"] if name.startswith("unusual_prefix_")}
+def test_task_finds_its_imports_done(report: dict[str, Any]) -> None:
+    assert report["code"] == 0
+    own = {name for name in report["task_modules"] if name.startswith("unusual_prefix_")}
     # Without load_once these are over a hundred.
-    assert len(set(worker["task_modules"]) - set(worker["modules"]) - own) <= 5
+    assert len(set(report["task_modules"]) - set(report["modules"]) - own) <= 5

@@ -124,7 +124,7 @@ class Monitor:
         self.broker_error = str(error)
 
     def find_broker(self) -> None:
-        """Give the workers as long to be heard again as at the start, unless they were unhealthy before."""
+        """Restart the timeouts of the workers that were healthy before."""
         if self.broker_lost is not None:
             self.broker_lost = None
             for name, worker in self.workers.items():

@@ -21,7 +21,8 @@ STALLED = "stalled: took no message for 20 s while messages wait and slots are f
 
 
 def worker(**given: Any) -> Worker:
-    return Worker(**({"queues": ["default"], "slots": 2, "seen": 0.0} | given))
+    standard: dict[str, Any] = {"queues": ["default"], "slots": 2, "seen": 0.0}
+    return Worker(**standard | given)
 
 
 def event(name: str = "worker-heartbeat", **given: Any) -> dict[str, Any]:
@@ -100,7 +101,8 @@ def test_workers_are_asked_for_their_slots_when_first_heard(clock: Clock) -> Non
     for name in ("v", "w", "not-in-the-inventory"):
         monitor.receive(event(hostname=f"celery@{name}"))
     assert monitor.to_ask(clock.now) == ["celery@v", "celery@w"]
-    monitor.receive_stats([stats("w", 4), {"celery@v": {"error": "broken"}}, stats("not-in-the-inventory", 1)])
+    replies = [stats("w", 4), {"celery@v": {"error": "broken"}}, stats("not-in-the-inventory", 1)]
+    monitor.receive_stats(replies)
     assert [worker.slots for worker in monitor.workers.values()] == [None, 4, None]
     clock.now = ASK_INTERVAL - 1
     assert monitor.to_ask(clock.now) == []

@@ -28,7 +28,7 @@ ANSWER_TIMEOUT = 2  # seconds
 
 
 def answers(url: str) -> bool:
-    """Return whether a server would serve the worker; one that cannot be asked is taken for one that would not."""
+    """Return whether a server would serve the worker: False for one that cannot be asked."""
     try:
         if url.startswith("redis://"):
             with redis.Redis.from_url(
@@ -84,7 +84,7 @@ class Watchdog:
         self.turn()
         self.notify("READY=1")
         if self.timeout:
-            # A signal is handled also while the loop blocks in Python, and safe to fork with, unlike a thread.
+            # A signal is handled even while the loop blocks in Python; unlike a thread it is safe to fork.
             signal.signal(signal.SIGALRM, self.check)
             signal.setitimer(signal.ITIMER_REAL, self.timeout / 3, self.timeout / 3)
 

@@ -1,7 +1,7 @@
 """The worker's Celery configuration: Airflow's own, with receivers of the signals that only a worker sends.
 
-`[celery] celery_config_options` names it, in the worker alone. Other commands with the worker's settings import
-it too, and are left as they are.
+`[celery] celery_config_options` names it, in the worker alone. Other commands with the worker's settings
+import it too, without effect.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def prepare_slots(**_: Any) -> None:
     preload.load_once()
 
 
-# In the order they are sent in. The first comes after the worker's helpers have forked and before its slots do.
+# In the order of the signals: the first is sent after the worker's helpers have forked, before its slots do.
 import_modules.connect(prepare_slots)
 celeryd_init.connect(set_node_name)
 worker_init.connect(watchdog.connect)

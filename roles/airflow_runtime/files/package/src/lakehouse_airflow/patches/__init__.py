@@ -1,1 +1,1 @@
-"""Patches of what makes Airflow's services stand still or do needless work; docs/upstream.md describes each fault."""
+"""Patches of what makes services wait or work for nothing; docs/upstream.md describes each fault."""

@@ -15,7 +15,8 @@ def apply() -> None:
     """Patch AsynPool.flush.
 
     Otherwise the pool hands the next task to a busy slot, where it waits for the running one while others are
-    free. Celery 5.7.0 has this (https://github.com/celery/celery/pull/10346), but Airflow 3.3.2 does not run on it.
+    free. Celery 5.7.0 has this (https://github.com/celery/celery/pull/10346), but Airflow 3.3.2 does not run
+    on it.
     """
     expect("celery", "5.6.3", {AsynPool.flush: "7315a8aaaf155e0c"})
     original = AsynPool.flush

@@ -18,9 +18,10 @@ from lakehouse_airflow.patching import expect
 def apply() -> None:
     """Patch WatchedSubprocess._register_pipe_readers.
 
-    The supervisor waits for the task's sockets, looks whether the process is gone too and, where that takes a
-    moment longer, waits a whole min_heartbeat_interval for sockets that are no more. A pidfd beside them wakes
-    it at the exit itself: no polling, however long a process outlives its sockets, and heartbeats as before.
+    The supervisor waits for the task's sockets, checks whether the process is gone too and, where that takes
+    a moment longer, waits a whole min_heartbeat_interval for sockets that are closed. A pidfd beside them
+    wakes it at the exit itself: no polling, however long a process outlives its sockets, and heartbeats as
+    before.
     """
     expect(
         "apache-airflow-task-sdk",
