@@ -4,17 +4,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import os
-import tarfile
-import tempfile
-from pathlib import Path
-from typing import Any
-
-from ansible.errors import AnsibleLookupError
-from ansible.plugins.lookup import LookupBase
-
+# ansible-test demands the documentation above the imports.
+# ruff: noqa: E402
 DOCUMENTATION = r"""
 name: directory_archive
 short_description: A directory as an archive named after its content
@@ -53,6 +44,17 @@ _raw:
       description: Path of the archive on the controller.
       type: str
 """
+
+import hashlib
+import io
+import os
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
 
 IGNORED_NAMES = frozenset({"__pycache__", ".git"})
 MARKER = ".complete"

@@ -5,11 +5,8 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
-from ansible.module_utils.basic import AnsibleModule
-
+# ansible-test demands the documentation above the imports, and a module that is not executable.
+# ruff: noqa: E402, EXE001
 DOCUMENTATION = r"""
 module: systemd_unit
 short_description: Manage a systemd service with its unit file and its environment file
@@ -62,6 +59,11 @@ restarted:
   type: bool
 """
 
+import tempfile
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+
 PROPERTIES = ("ActiveState", "ExecMainStartTimestamp", "NeedDaemonReload", "UnitFileState")
 
 
@@ -102,9 +104,9 @@ def systemctl(module: AnsibleModule, *arguments: str) -> str:
     """Run ``systemctl`` and return its output; a failure ends the module with the journal of the unit."""
     status, output, error = module.run_command(["systemctl", *arguments])
     if status != 0:
-        _, journal, _ = module.run_command(
+        journal = module.run_command(
             ["journalctl", "--no-pager", "--lines=30", "--unit", module.params["name"]]
-        )
+        )[1]
         module.fail_json(
             msg=f"systemctl {' '.join(arguments)} failed: {error.strip() or output.strip()}", journal=journal
         )
