@@ -50,6 +50,12 @@ class Markdown(MDFormatter):
     def format_option_value(self, part: dom.OptionValuePart) -> str:
         return code(part.value)
 
+    def format_module(self, part: dom.ModulePart, url: str | None) -> str:  # noqa: ARG002
+        return code(part.fqcn)
+
+    def format_plugin(self, part: dom.PluginPart, url: str | None) -> str:  # noqa: ARG002
+        return code(part.plugin.fqcn)
+
 
 def code(value: Any) -> str:
     """Return a value as code that a table can hold."""
@@ -156,7 +162,8 @@ def readme_options(role: Path) -> str:
         for name in names:
             spec = entry_points[name]
             short = markdown(spec.get("short_description", ""), role.name, name)
-            lines.append(f"- `{name}`: {short}. {markdown(spec.get('description', ''), role.name, name)}")
+            description = markdown(spec.get("description", ""), role.name, name)
+            lines.append(f"- `{name}`: {short}. {description}".rstrip())
         options = entry_points[names[0]]["options"]
         lines += ["", *(table(options, role.name, names[0]) if options else ["No variables."]), ""]
         parts.append("\n".join(lines))

@@ -18,7 +18,7 @@ SPEC = """\
 argument_specs:
   main:
     short_description: Set up the broker
-    description: Changes C(broker.conf).
+    description: Changes C(broker.conf), see P(lakehouse.airflow.airflow#role).
     options: &options
       broker_port:
         type: int
