@@ -16,4 +16,7 @@ def connect(address: str, username: str | None = None, password: str | None = No
         password=password,
         socket_timeout=10,
         decode_responses=True,
+        # The client sends nothing before the first command, so an unauthenticated one can send that.
+        protocol=2,
+        driver_info=None,
     )
