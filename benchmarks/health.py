@@ -22,7 +22,7 @@ OFFICIAL = (
     "/opt/airflow/current/bin/celery --app=airflow.providers.celery.executors.celery_executor.app"
     " inspect ping --destination=celery@{name}"
 )
-CHECK = "/opt/airflow/worker-monitor/check-workers"
+CHECK = "/opt/airflow/worker-monitor/current/check-workers"
 CHILD = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parents[2]
 STATUS = "/run/airflow-worker-monitor/status.json"
-PING_WORKERS = "/opt/airflow/worker-monitor/ping-workers"
+PING_WORKERS = "/opt/airflow/worker-monitor/current/ping-workers"
 
 
 class Cluster:
