@@ -39,7 +39,7 @@ options:
       airflow_results_password, airflow_broker_password, airflow_admin_password, airflow_flower_password]
   airflow_secrets_file:
     description: Path of the file on the controller. Empty means C(.airflow-secrets.yml) beside the inventory.
-    type: path
+    type: str
     default: ""
     vars:
       - name: airflow_secrets_file
