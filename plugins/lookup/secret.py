@@ -4,21 +4,8 @@
 
 from __future__ import annotations
 
-import base64
-import fcntl
-import os
-import secrets
-import stat
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-
-import yaml
-from ansible.errors import AnsibleLookupError
-from ansible.plugins.lookup import LookupBase
-
+# ansible-test demands the documentation above the imports.
+# ruff: noqa: E402
 DOCUMENTATION = r"""
 name: secret
 short_description: A secret of the cluster, generated once and kept beside the inventory
@@ -58,6 +45,21 @@ _raw:
   type: list
   elements: str
 """
+
+import base64
+import fcntl
+import os
+import secrets
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
 
 
 def _fernet_key() -> str:
