@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # The whole installation on one bare Debian 13 host, as an administrator in a hurry would type it. Run as root in a
 # directory with airflow.txt and uv.txt, the collection's lock files. It ends when the control plane is healthy.
 set -euo pipefail

@@ -24,17 +24,17 @@ def text(x: float, y: float, content: str, *, anchor: str = "start", weight: str
 def panel(title: str, bars: list[Bar], top: float) -> tuple[list[str], float]:
     """Return the lines of a titled panel of bars, and where the next panel begins."""
     names = list(bars[0].parts)
-    scale = BAR / max(sum(bar.parts.values()) for bar in bars)
+    scale = BAR / max(sum(stack.parts.values()) for stack in bars)
     lines = [text(10, top + 18, title, weight="bold")]
     y = top + 32
-    for bar in bars:
-        lines.append(text(LABEL, y + 14, bar.label, anchor="end"))
+    for stack in bars:
+        lines.append(text(LABEL, y + 14, stack.label, anchor="end"))
         x = LABEL + 8.0
         for name, colour in zip(names, COLOURS, strict=False):
-            width = bar.parts[name] * scale
+            width = stack.parts[name] * scale
             lines.append(f'<rect x="{x:.1f}" y="{y:.0f}" width="{width:.1f}" height="18" fill="{colour}"/>')
             x += width
-        lines.append(text(x + 6, y + 14, f"{sum(bar.parts.values()):.3g}"))
+        lines.append(text(x + 6, y + 14, f"{sum(stack.parts.values()):.3g}"))
         y += ROW
     if len(names) > 1:
         for number, (name, colour) in enumerate(zip(names, COLOURS, strict=False)):

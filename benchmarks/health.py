@@ -35,7 +35,7 @@ def cpu_of(host: Host, settings: str, command: str) -> float:
     """Return the CPU seconds of a command with the environment of a service, the median of some runs."""
     run = "systemd-run --quiet --collect --wait --pipe --uid=airflow --property=EnvironmentFile=%s"
     run += f" python3 -c %s {command}"
-    times = [float(host.check_output(run, settings, CHILD)) for _ in range(TIMES)]
+    times = [float(host.check_output(run, settings, CHILD)) for _run in range(TIMES)]
     return statistics.median(times)
 
 

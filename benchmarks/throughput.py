@@ -106,7 +106,7 @@ def speeds(runs: list[Figures]) -> str:
         ["tasks", "setup", "s", "tasks/s", "speed", "queued to started, s", "end to next start, s", "load"]
     ]
     for dag in unique(runs, "dag"):
-        shape, _, size = dag.partition("_")
+        shape, size = dag.split("_", 1)
         base = {"dag": dag, "setup": runs[0]["setup"]}
         for setup in unique(runs, "setup"):
             run = pick(runs, dag=dag, setup=setup)

@@ -16,7 +16,7 @@ bundle=/etc/ssl/certs/ca-certificates.crt
 [ -r "$bundle" ] && export PIP_CERT="${PIP_CERT:-$bundle}"
 export UV_SYSTEM_CERTS=true PIP_DISABLE_PIP_VERSION_CHECK=1
 
-[ -x .venv/bin/python ] && .venv/bin/python -c 'import pip' 2>/dev/null || python3 -m venv --clear .venv
+.venv/bin/python -c 'import pip' 2>/dev/null || python3 -m venv --clear .venv
 
 use_pip_index
 

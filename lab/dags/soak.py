@@ -18,11 +18,12 @@ def insert_row(number: int) -> None:
     soak = Connection.get("soak")
     time.sleep(3)
     address = {"host": soak.host, "dbname": soak.schema, "user": soak.login, "password": soak.password}
-    with closing(psycopg2.connect(**address)) as database, database, database.cursor() as cursor:
+    with closing(psycopg2.connect(**address)) as database, database.cursor() as cursor:
         cursor.execute(
             "INSERT INTO rows (run, number, try, host) VALUES (%s, %s, %s, %s)",
             (context["run_id"], number, context["ti"].try_number, context["ti"].hostname),
         )
+        database.commit()
     time.sleep(1)
 
 

@@ -54,10 +54,13 @@ class Cluster:
         assert hosts, f"no host in the group {group}"
         return hosts[0]
 
-    def units(self, groups: dict[str, list[str]] = GROUP_UNITS) -> list[tuple[Host, str]]:
+    def units(self, groups: dict[str, list[str]] | None = None) -> list[tuple[Host, str]]:
         """Return each host with each of its units."""
         return [
-            (host, unit) for group, units in groups.items() for host in self.hosts(group) for unit in units
+            (host, unit)
+            for group, units in (groups or GROUP_UNITS).items()
+            for host in self.hosts(group)
+            for unit in units
         ]
 
     def workers(self, queue: str) -> list[Host]:

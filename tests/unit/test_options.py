@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,7 +16,7 @@ TABLE = Path(__file__).resolve().parents[2] / "roles" / "airflow_service" / "var
 
 def systemd_unquote(line: str) -> tuple[str, str]:
     """Read one line of an EnvironmentFile as systemd.exec(5) describes it for double quotes."""
-    name, _, value = line.partition("=")
+    name, value = line.split("=", 1)
     assert value.startswith('"')
     assert value.endswith('"')
     return name, re.sub(r'\\(["\\`$])', r"\1", value[1:-1])
@@ -57,12 +58,15 @@ def test_the_order_of_options_does_not_matter() -> None:
     )
 
 
-SERVICES = {
+SERVICES: dict[str, dict[str, Any]] = {
     "scheduler": {"options": ["airflow", "secret"], "sections": ["core", "scheduler"]},
     "worker": {"options": ["airflow"], "sections": ["core"], "config": {"core": {"slots": 2}}},
     "monitor": {"options": [], "sections": ["celery"]},
 }
-OPTIONS = {"airflow": {"core": {"executor": "CeleryExecutor"}}, "secret": {"core": {"key": "k"}}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "airflow": {"core": {"executor": "CeleryExecutor"}},
+    "secret": {"core": {"key": "k"}},
+}
 
 
 @pytest.mark.parametrize(
@@ -92,9 +96,13 @@ def test_a_service_gets_its_sets_of_options_its_own_and_the_overrides() -> None:
 
 
 def test_later_layers_win_and_mappings_are_merged() -> None:
-    layers = [{"a": {"x": {"k": 1}, "y": 1}}, {"a": {"x": {"l": 2}, "y": None}, "b": {"z": 3}}]
-    assert merged(layers) == {"a": {"x": {"k": 1, "l": 2}, "y": None}, "b": {"z": 3}}
-    assert layers[0] == {"a": {"x": {"k": 1}, "y": 1}}
+    first = {"a": {"x": {"k": 1}, "y": 1}}
+    second = {"a": {"x": {"l": 2}, "y": None}, "b": {"z": 3}}
+        {"a": {"x": {"k": 1}, "y": 1}},
+        {"a": {"x": {"l": 2}, "y": None}, "b": {"z": 3}},
+    ]
+    assert merged([first, second]) == {"a": {"x": {"k": 1, "l": 2}, "y": None}, "b": {"z": 3}}
+    assert first == {"a": {"x": {"k": 1}, "y": 1}}
 
 
 def test_every_set_of_options_of_the_table_exists_and_none_is_left_over() -> None:

@@ -32,7 +32,7 @@ def test_the_smoke_test_ran_a_task_on_each_worker(airflow: Airflow) -> None:
     tasks = airflow.call("GET", f"{path}/~/taskInstances?state=success")["task_instances"]
     expected = {(run["dag_run_id"], worker) for run in runs for worker in run["conf"]["workers"]}
     assert {(task["dag_run_id"], task["hostname"]) for task in tasks} == expected
-    assert {worker for _, worker in expected} == NAMES
+    assert {worker for _run, worker in expected} == NAMES
 
 
 def test_only_the_worker_monitor_was_restarted_elsewhere(cluster: Cluster) -> None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def test_each_task_runs_on_the_worker_that_reads_its_queue(airflow: Airflow) -> None:
-    runs = [airflow.trigger("lab_queues") for _ in range(3)]
+    runs = [airflow.trigger("lab_queues") for _run in range(3)]
     tasks = [task for run in runs for task in run.wait()]
     assert {task.outcome for task in tasks} == {("success", 1)}
     assert {(task.task_id, task.queue, task.hostname) for task in tasks} == {

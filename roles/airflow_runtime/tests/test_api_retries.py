@@ -103,7 +103,7 @@ def test_calls_share_the_time_since_the_last_answer(clock: Clock) -> None:
     api.client.get("variables/x")
     answered = clock.now
     api.broken = lambda: True
-    for _ in range(3):
+    for _attempt in range(3):
         clock.sleep(5)
         api.fail()
     assert clock.now - answered < TIMEOUT + 3 * 5

@@ -33,7 +33,7 @@ def opened() -> Iterator[list[Any]]:
     """Yield the connections that are opened."""
     connections: list[Any] = []
 
-    def remember(connection: Any, _: Any) -> None:
+    def remember(connection: Any, _record: Any) -> None:
         connections.append(connection)
 
     event.listen(Pool, "connect", remember)
@@ -72,7 +72,7 @@ def test_unpatched_each_query_connects(app: Celery, opened: list[Any]) -> None:
 def test_one_connection_serves_all_queries(app: Celery, opened: list[Any]) -> None:
     other = Celery("other")
     other.conf.update(app.conf)
-    for _ in range(3):
+    for _query in range(3):
         query(app)
         query(other)
     assert len(opened) == 1

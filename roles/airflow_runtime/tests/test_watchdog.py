@@ -58,7 +58,7 @@ def broker(*replies: bytes) -> Iterator[str]:
         def serve() -> None:
             while True:
                 try:
-                    connection, _ = listener.accept()
+                    connection = listener.accept()[0]
                 except OSError:
                     return
                 held.append(connection)

@@ -115,7 +115,7 @@ def test_patch_that_cannot_be_imported_is_no_error(
 def test_kernel_without_pidfd_is_no_error(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def pidfd_open(_: int) -> int:
+    def pidfd_open(_pid: int) -> int:
         raise OSError("Function not implemented")
 
     monkeypatch.setattr(os, "pidfd_open", pidfd_open)
