@@ -96,11 +96,8 @@ def test_a_service_gets_its_sets_of_options_its_own_and_the_overrides() -> None:
 
 
 def test_later_layers_win_and_mappings_are_merged() -> None:
-    first = {"a": {"x": {"k": 1}, "y": 1}}
-    second = {"a": {"x": {"l": 2}, "y": None}, "b": {"z": 3}}
-        {"a": {"x": {"k": 1}, "y": 1}},
-        {"a": {"x": {"l": 2}, "y": None}, "b": {"z": 3}},
-    ]
+    first: dict[str, dict[str, Any]] = {"a": {"x": {"k": 1}, "y": 1}}
+    second: dict[str, dict[str, Any]] = {"a": {"x": {"l": 2}, "y": None}, "b": {"z": 3}}
     assert merged([first, second]) == {"a": {"x": {"k": 1, "l": 2}, "y": None}, "b": {"z": 3}}
     assert first == {"a": {"x": {"k": 1}, "y": 1}}
 
