@@ -92,12 +92,12 @@ CASES = [
     Case(
         "too little memory",
         for_worker(preflight_min_memory_mb=100_000_000),
-        ["worker1 has ", "MiB of memory", "preflight_min_memory_mb asks for 100000000", "Give it more"],
+        ["worker1 has ", "MiB of memory", "preflight_min_memory_mb requires 100000000", "Give it more"],
     ),
     Case(
         "too little disk",
         for_worker(preflight_min_disk_mb=100_000_000),
-        ["worker1 has ", "MiB free", "preflight_min_disk_mb asks for 100000000", "Free some"],
+        ["worker1 has ", "MiB free", "preflight_min_disk_mb requires 100000000", "Free some"],
     ),
     Case(
         "an unsupported release",
@@ -107,7 +107,31 @@ CASES = [
     Case(
         "a wrong clock",
         for_worker(ansible_python_interpreter="/root/other-time"),
-        ["clock of worker1", "preflight_max_clock_skew allows 5", "systemd-timesyncd"],
+        ["clock of worker1", "preflight_max_clock_skew allows 5 s", "systemd-timesyncd"],
+    ),
+    Case(
+        "the port of the broker for one host only",
+        for_worker(airflow_broker_port=6380),
+        [
+            "must be the same on all hosts",
+            "airflow_broker_port (control: not set, worker1: 6380)",
+            "group_vars/all",
+        ],
+    ),
+    Case(
+        "a variable that the collection does not read",
+        for_all(valkey_port=6380),
+        ["valkey_port has no effect, set airflow_broker_port instead (control, worker1)"],
+    ),
+    Case(
+        "an internal variable",
+        for_worker(__postgres_clients={"metadata": ["0.0.0.0/0"]}),
+        ["__postgres_clients is internal, remove it (worker1)"],
+    ),
+    Case(
+        "a name that does not resolve",
+        for_worker(airflow_host_address="no-such-host.invalid"),
+        ["'no-such-host.invalid' does not resolve on the controller", "set airflow_host_address"],
     ),
 ]
 
