@@ -1,0 +1,74 @@
+"""DAGs are delivered by a playbook of their own, once they have been imported with the cluster's runtime."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from testlib import PROJECT, Airflow, Cluster, run_command, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from testlib import Result
+
+DAG = """
+from airflow.sdk import DAG, task
+
+with DAG("lab_delivered", schedule=None, is_paused_upon_creation=False):
+    task(task_id="one")(lambda: None)()
+"""
+BROKEN = "from airflow.sdk import DAG\nimport no_such_module\n"
+
+
+@pytest.fixture
+def source(cluster: Cluster, tmp_path: Path) -> Iterator[Path]:
+    """Return a copy of the delivered directory; at the end the hosts get the original again."""
+    original = cluster.content["vars"]["airflow_dags_source"]
+    copy = tmp_path / "dags"
+    shutil.copytree(original, copy)
+    yield copy
+    deliver(cluster).assert_success()
+
+
+def deliver(cluster: Cluster, *args: str) -> Result:
+    return run_command(
+        "ansible-playbook", f"--inventory={cluster.inventory}", *args, "playbooks/dags.yml", cwd=PROJECT
+    )
+
+
+def releases(cluster: Cluster) -> set[str]:
+    """Return the releases that the hosts with DAGs use."""
+    hosts = {*cluster.hosts("schedulers"), *cluster.hosts("workers")}
+    return {host.check_output("readlink --canonicalize /opt/airflow/dags") for host in hosts}
+
+
+def test_a_changed_dag_is_delivered_and_runs(cluster: Cluster, airflow: Airflow, source: Path) -> None:
+    (source / "delivered.py").write_text(DAG, encoding="utf-8")
+    before = releases(cluster)
+    done = deliver(cluster, f"--extra-vars=airflow_dags_source={source}").assert_success()
+    assert len(releases(cluster)) == 1
+    assert not before & releases(cluster)
+    assert all(done.changed.values())
+    wait_for("the DAG to be parsed", lambda: airflow.has_dag("lab_delivered"), timeout=90)
+    (task,) = airflow.trigger("lab_delivered").wait()
+    assert task.outcome == ("success", 1)
+
+
+def test_a_dag_that_cannot_be_imported_is_refused_with_file_and_line(cluster: Cluster, source: Path) -> None:
+    """The mechanism is airflow_dags_import_check: without it the DAG is delivered."""
+    (source / "broken.py").write_text(BROKEN, encoding="utf-8")
+    before, variable = releases(cluster), f"--extra-vars=airflow_dags_source={source}"
+    refused = deliver(cluster, variable)
+    assert refused.returncode != 0
+    assert "broken.py:2: ModuleNotFoundError: No module named 'no_such_module'" in refused.text
+    assert "airflow_dags_import_check" in refused.text
+    assert releases(cluster) == before
+    # A second run must not take the release for a checked one.
+    assert deliver(cluster, variable).returncode != 0
+    assert releases(cluster) == before
+
+    deliver(cluster, variable, "--extra-vars={airflow_dags_import_check: false}").assert_success()
+    assert releases(cluster) != before
