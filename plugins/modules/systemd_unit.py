@@ -32,6 +32,11 @@ options:
     description: Content of the environment file.
     type: str
     required: true
+  restart:
+    description: >-
+      Whether a running service is restarted where it has to be. A service that does not run is started anyway.
+    type: bool
+    default: true
 attributes:
   check_mode:
     description: Reports what would change.
@@ -57,6 +62,10 @@ restarted:
   description: Whether the service was started or restarted.
   returned: always
   type: bool
+restart_needed:
+  description: Whether the service still has to be restarted, because O(restart) is false.
+  returned: always
+  type: bool
 """
 
 import tempfile
@@ -72,13 +81,18 @@ def parse_properties(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
+def runs(properties: dict[str, str]) -> bool:
+    """Return whether a service runs, or is about to."""
+    return properties.get("ActiveState") in {"active", "activating", "reloading"}
+
+
 def needs_start(properties: dict[str, str], written: float) -> bool:
     """Return whether a service has to be started or restarted.
 
     :param properties: of the unit, with the start as ``@<Unix time>``
     :param written: Unix time in seconds at which the newer of its files was written
     """
-    if properties.get("ActiveState") not in {"active", "activating", "reloading"}:
+    if not runs(properties):
         return True
     started = properties.get("ExecMainStartTimestamp", "").lstrip("@")
     # A service between two attempts to start reads its files at the next one.
@@ -121,6 +135,7 @@ def main() -> None:
             "unit": {"type": "str", "required": True},
             "environment_file": {"type": "path", "required": True},
             "environment": {"type": "str", "required": True, "no_log": True},
+            "restart": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
@@ -149,13 +164,15 @@ def main() -> None:
     written = max(
         (path.stat().st_mtime for path in (unit_file, environment_file) if path.exists()), default=0
     )
-    restart = needs_start(properties, written)
+    needed = needs_start(properties, written)
+    restart = needed and (module.params["restart"] or not runs(properties))
     if restart and not module.check_mode:
         systemctl(module, "restart", name)
 
     module.exit_json(
         changed=changed or restart,
         restarted=restart,
+        restart_needed=needed and not restart,
         diff={
             "before": before,
             "after": unit,

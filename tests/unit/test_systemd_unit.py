@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from modules.systemd_unit import needs_start, parse_properties
+from modules.systemd_unit import needs_start, parse_properties, runs
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,10 @@ def test_a_service_is_restarted_when_its_files_are_newer(state: str, started: st
 
 def test_properties_may_hold_equal_signs() -> None:
     assert parse_properties("A=1\nB=x=y\n\n") == {"A": "1", "B": "x=y"}
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"), [("active", True), ("activating", True), ("failed", False), ("inactive", False)]
+)
+def test_a_service_that_does_not_run_is_started_whatever_restart_says(state: str, expected: bool) -> None:  # noqa: FBT001
+    assert runs({"ActiveState": state}) is expected

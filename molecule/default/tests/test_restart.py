@@ -35,5 +35,5 @@ def test_a_changed_worker_option_restarts_only_the_worker_after_its_tasks(
         "python": ("success", 1, worker.name),
     }
     assert {unit for unit in before if before[unit] != after[unit]} == {(worker.name, "airflow-worker")}
-    # The service, and the marker of its smoke test.
-    assert changed.changed[worker.name] == restored.changed[worker.name] == 2
+    # Its files, its restart, and the marker of its smoke test.
+    assert changed.changed[worker.name] == restored.changed[worker.name] == 3
