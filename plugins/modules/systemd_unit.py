@@ -34,7 +34,7 @@ options:
     required: true
   restart:
     description: >-
-      Whether a running service is restarted where it has to be. A service that does not run is started anyway.
+      Whether a running service is restarted where it has to be. One that does not run is started anyway.
     type: bool
     default: true
 attributes:

@@ -10,18 +10,13 @@ from testlib import run_site
 if TYPE_CHECKING:
     from testlib import Cluster
 
+STOPPED, STARTED = "ActiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic"
+
 
 def restarts(cluster: Cluster) -> list[tuple[int, int]]:
-    """Return when each worker was last stopped and started, in microseconds of the clock that the hosts share."""
-    properties = "ActiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic"
-    found = []
-    for host in cluster.hosts("workers"):
-        lines = host.check_output(f"systemctl show --property={properties} airflow-worker").splitlines()
-        times = dict(line.split("=") for line in lines)
-        found.append(
-            (int(times["ActiveExitTimestampMonotonic"]), int(times["ActiveEnterTimestampMonotonic"]))
-        )
-    return sorted(found)
+    """Return when each worker was last stopped and started, in microseconds of the clock that all share."""
+    units = [host.unit("airflow-worker") for host in cluster.hosts("workers")]
+    return sorted((int(unit[STOPPED]), int(unit[STARTED])) for unit in units)
 
 
 def overlap(intervals: list[tuple[int, int]]) -> bool:
@@ -29,12 +24,10 @@ def overlap(intervals: list[tuple[int, int]]) -> bool:
 
 
 def test_workers_are_restarted_one_after_the_other(cluster: Cluster) -> None:
-    """The mechanism is airflow_worker_batch: when it allows all at once, they are restarted at the same time."""
+    """The mechanism is airflow_worker_batch: when it allows all at once, they restart at the same time."""
     before = restarts(cluster)
-    changed = run_site(
-        cluster.inventory, "--extra-vars=airflow_worker_stop_timeout=601 airflow_worker_batch=1"
-    )
-    changed.assert_success()
+    options = "--extra-vars=airflow_worker_stop_timeout=601 airflow_worker_batch=1"
+    run_site(cluster.inventory, options).assert_success()
     one_by_one = restarts(cluster)
     run_site(cluster.inventory, "--extra-vars=airflow_worker_batch=100%").assert_success()
     at_once = restarts(cluster)
