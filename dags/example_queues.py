@@ -1,25 +1,32 @@
-"""Routing by queue: a task with ``queue="heavy"`` runs only on workers that list that queue."""
+"""Queues: the task `heavy` runs only on a worker that reads the queue `heavy`, for example one with more memory.
+
+Which queues a worker reads is a variable of its host: `airflow_worker_queues: [default, heavy]`. While no worker reads
+`heavy`, the task stays "queued", and nothing else waits for it.
+"""
 
 from __future__ import annotations
 
-import socket
-
-from airflow.sdk import dag, task
+from airflow.sdk import dag, get_current_context, task
 
 
-@dag(schedule=None, tags=["example"])
-def example_queue() -> None:
-    """Run one task on the default queue, then one on ``heavy``."""
+def worker() -> str:
+    """Return the inventory name of the host that runs this task."""
+    return str(get_current_context()["ti"].hostname)
 
-    @task
+
+@dag(schedule=None, is_paused_upon_creation=False, tags=["example"], doc_md=__doc__)
+def example_queues() -> None:
+    @task  # without a queue: "default"
     def light() -> str:
-        return socket.gethostname()
+        return worker()
 
     @task(queue="heavy")
     def heavy() -> str:
-        return socket.gethostname()
+        return worker()
 
-    light() >> heavy()
+    # No arrow between them: neither waits for the other.
+    light()
+    heavy()
 
 
-example_queue()
+example_queues()
