@@ -82,6 +82,20 @@ def worker_queues(hosts: Iterable[str], hostvars: HostVars) -> dict[str, list[st
     }
 
 
+def reachable(hosts: Iterable[str], hostvars: HostVars) -> list[str]:
+    """Return the hosts that this run has facts of, sorted; all of them if it has facts of none."""
+    names = sorted(hosts)
+    return [host for host in names if hostvars[host].get("ansible_facts")] or names
+
+
+def left_out(hosts: Iterable[str], hostvars: HostVars) -> list[str]:
+    """Return a sentence for each host that a run has left out."""
+    return [
+        f"{host} ({'failed, see its error above' if hostvars[host].get('ansible_facts') else 'unreachable'})"
+        for host in sorted(hosts)
+    ]
+
+
 def differing_variables(hosts: Sequence[str], hostvars: HostVars, names: Iterable[str]) -> list[str]:
     """Return a sentence for each variable that must be the same on all hosts and is not.
 
@@ -129,6 +143,8 @@ class FilterModule:
             "differing_variables": differing_variables,
             "hosts_entries": hosts_entries,
             "ip_address": ip_address,
+            "left_out": left_out,
+            "reachable": reachable,
             "refused_variables": refused_variables,
             "worker_queue": worker_queue,
             "worker_queues": worker_queues,

@@ -14,6 +14,8 @@ from filter.inventory import (
     differing_variables,
     hosts_entries,
     ip_address,
+    left_out,
+    reachable,
     refused_variables,
     worker_queues,
 )
@@ -87,3 +89,14 @@ def test_variables_without_effect_are_refused_by_name() -> None:
         "__airflow_x is internal, remove it (a)",
         "valkey_port has no effect, set airflow_broker_port instead (a, b)",
     ]
+
+
+def test_hosts_without_facts_were_not_reached() -> None:
+    facts: dict[str, dict[str, Any]] = {
+        "a": {"ansible_facts": {"nodename": "a"}},
+        "b": {"ansible_facts": {}},
+        "c": {},
+    }
+    assert reachable(["c", "b", "a"], facts) == ["a"]
+    assert reachable(["c", "b"], facts) == ["b", "c"]
+    assert left_out(["b", "a"], facts) == ["a (failed, see its error above)", "b (unreachable)"]
