@@ -1,10 +1,13 @@
 WORKERS ?= 1
+DAGS ?= dags
+DAG ?= example_workers
 SCENARIOS := default split bookworm resilience
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Behind a proxy that re-signs TLS: uv trusts the certificates that this machine trusts.
 export UV_SYSTEM_CERTS := true
 export MOLECULE_COMMAND_BORDERS := false
+export MOLECULE_GLOB := molecule/*/molecule.yml
 # Ansible starts three times as fast with cached byte code.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -15,11 +18,13 @@ AIRFLOW_LOCK := $(lastword $(sort $(wildcard roles/airflow_runtime/files/locks/[
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 22
-up: venv image-trixie ## create the cluster in the lab; WORKERS=3 for more workers
-	@LAB_WORKERS=$(WORKERS) $(MOLECULE) converge -s default
+up: ## create the cluster in the lab; WORKERS=3 for more workers, DAGS=directory for other DAGs
+	@LAB_WORKERS=$(WORKERS) LAB_DAGS=$(abspath $(DAGS)) LAB_QUEUES=default,heavy python3 lab/up.py
 	@lab/summary.sh
 down: venv ## remove the cluster and its secrets
 	@$(MOLECULE) destroy -s default
+trigger: venv ## run a DAG in the lab and show which worker ran each task: make trigger DAG=example_retry
+	@PYTHONPATH=lab python lab/trigger.py $(DAG)
 login: venv ## open a shell on a host of the lab: make login HOST=worker1
 	@lab/login.sh $(HOST)
 venv: .venv/.up-to-date ## install the controller tools into .venv
@@ -31,7 +36,10 @@ image-trixie image-bookworm: image-%:
 clean: venv ## remove the labs of all scenarios and benchmarks
 	@for scenario in $(SCENARIOS) benchmark throughput; do $(MOLECULE) destroy -s $$scenario || exit 1; done
 
-test: lint unit molecule ## run all checks: linters, unit tests, scenarios
+test: forget-results lint unit molecule ## run all checks: linters, unit tests, scenarios
+	@python3 scripts/junit_summary.py
+forget-results:
+	@rm -rf .cache/junit
 LINTERS := lint-yaml lint-ansible lint-ruff lint-format lint-mypy lint-specs lint-docs lint-galaxy
 lint: $(LINTERS) ## run the linters
 lint-yaml: CHECK := yamllint --strict .
@@ -46,9 +54,9 @@ $(LINTERS): venv
 	@$(RECORD) $@ $(CHECK)
 unit: unit-collection unit-airflow unit-compat ## run the unit tests
 unit-collection: venv
-	@pytest --junit-xml=.cache/junit/$@.xml tests/unit
+	@$(RECORD) $@ pytest --junit-xml=.cache/junit/$@.xml tests/unit
 unit-airflow: .cache/airflow-venv/.up-to-date
-	@.cache/airflow-venv/bin/python -m pytest --junit-xml=.cache/junit/$@.xml roles/*/tests
+	@$(RECORD) $@ .cache/airflow-venv/bin/python -m pytest --junit-xml=.cache/junit/$@.xml roles/*/tests
 unit-compat: venv
 	@$(RECORD) $@ scripts/compat.sh
 SCENARIO_TESTS := $(SCENARIOS:%=molecule-%)

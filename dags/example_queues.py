@@ -1,7 +1,7 @@
-"""Queues: the task `heavy` runs only on a worker that reads the queue `heavy`, for example one with more memory.
+"""Queues: the task `heavy` runs only on a worker that reads the queue `heavy`, say one with more memory.
 
-Which queues a worker reads is a variable of its host: `airflow_worker_queues: [default, heavy]`. While no worker reads
-`heavy`, the task stays "queued", and nothing else waits for it.
+Which queues a worker reads is a variable of its host: `airflow_worker_queues: [default, heavy]`. While no
+worker reads `heavy`, the task stays "queued".
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 host="${1:-control}"
 lab=".cache/lab/${2:-default}"
-[ -r "$lab/hosts.yml" ] || die "There is no lab. Create one with: make up"
+[ -r "$lab/id_ed25519" ] || die "There is no lab. Create one with: make up"
 address="$(.venv/bin/ansible-inventory -i "$lab/hosts.yml" --host "$host" |
     python3 -c 'import json, sys; print(json.load(sys.stdin)["ansible_host"])')"
 exec ssh -t -i "$lab/id_ed25519" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR \

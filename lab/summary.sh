@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints where the lab's cluster is and where its passwords are: the closing screen of `make up`.
+# Prints where the lab's cluster is, where its passwords are and what to try next: the closing screen of `make up`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,4 +16,6 @@ Airflow    http://localhost:${LAB_UI_PORT:-8080}   user $(var airflow_admin_user
 Flower     http://localhost:${LAB_FLOWER_PORT:-5555}   user $(var airflow_flower_username flower)
 Passwords  $(var airflow_secrets_file "$lab/secrets.yml")
 Inventory  $lab/hosts.yml
+Try next   make trigger DAG=example_workers    runs twelve tasks and shows which worker ran each
+           make help                           lists more
 EOF
