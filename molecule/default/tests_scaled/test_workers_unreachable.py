@@ -1,4 +1,4 @@
-"""A worker that is down does not stop the run for the others; a control host that is down stops it at once."""
+"""A worker that is down does not stop the run for others; a control host that is down stops it at once."""
 
 from __future__ import annotations
 
