@@ -111,15 +111,14 @@ class Testbed:
     def run_workers(self, names: list[str], concurrency: int, *, patched: bool = True) -> None:
         """Run only the workers of these hosts, each with this number of slots."""
         extra = "" if patched else UNPATCHED_UNIT
-        options = {} if patched else {"AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS": UNPATCHED_CELERY_CONFIG}
+        options = {"AIRFLOW__CELERY__WORKER_CONCURRENCY": str(concurrency)}
+        if not patched:
+            options["AIRFLOW__CELERY__CELERY_CONFIG_OPTIONS"] = UNPATCHED_CELERY_CONFIG
         for host in self.cluster.hosts("workers"):
             if host.name not in names:
                 host.check_output("systemctl stop airflow-worker")
                 continue
-            start = host.check_output("sed -n s/^ExecStart=//p /etc/systemd/system/airflow-worker.service")
-            words = start.split()
-            words[words.index("--concurrency") + 1] = str(concurrency)
-            host.configure("airflow-worker", options, f"ExecStart=\nExecStart={' '.join(words)}\n{extra}")
+            host.configure("airflow-worker", options, extra)
             host.check_output("systemctl restart airflow-worker")
         self.wait_workers(names)
 

@@ -15,6 +15,8 @@ HostVars = Mapping[str, Mapping[str, Any]]
 
 # The default of airflow_worker_queues; a unit test holds it equal to that of the role.
 DEFAULT_QUEUES = ("default",)
+# What the role preflight registers on its first contact with a host.
+CONTACTED = "__preflight_facts"
 SECRET_ENDINGS = ("_password", "_key", "_secret")
 
 
@@ -83,35 +85,39 @@ def worker_queues(hosts: Iterable[str], hostvars: HostVars) -> dict[str, list[st
 
 
 def reachable(hosts: Iterable[str], hostvars: HostVars) -> list[str]:
-    """Return the hosts that this run has facts of, sorted; all of them if it has facts of none."""
+    """Return the hosts that have answered in this run, sorted; all of them if it has contacted none."""
     names = sorted(hosts)
-    return [host for host in names if hostvars[host].get("ansible_facts")] or names
+    return [host for host in names if CONTACTED in hostvars[host]] or names
 
 
 def left_out(hosts: Iterable[str], hostvars: HostVars) -> list[str]:
     """Return a sentence for each host that a run has left out."""
     return [
-        f"{host} ({'failed, see its error above' if hostvars[host].get('ansible_facts') else 'unreachable'})"
+        f"{host} ({'failed, see its error above' if CONTACTED in hostvars[host] else 'unreachable'})"
         for host in sorted(hosts)
     ]
 
 
-def differing_variables(hosts: Sequence[str], hostvars: HostVars, names: Iterable[str]) -> list[str]:
-    """Return a sentence for each variable that must be the same on all hosts and is not.
+def differing_variables(
+    shared: Iterable[Mapping[str, Sequence[str]]], hostvars: HostVars, groups: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """Return a sentence for each variable that must be the same on some hosts and is not.
 
-    :param hosts: the hosts of the cluster
-    :param names: the variables; a host that does not set one has its default
+    :param shared: the variables in ``variables``, and in ``groups`` those that read them
+    :param groups: the hosts of each group; a host that does not set a variable has its default
     """
     found = []
-    for name in names:
-        values = {host: hostvars[host].get(name) for host in hosts}
-        if len({str(value) for value in values.values()}) > 1:
-            secret = name.endswith(SECRET_ENDINGS)
-            shown = (
-                f"{host}: {'not set' if value is None else 'set' if secret else value}"
-                for host, value in values.items()
-            )
-            found.append(f"{name} ({', '.join(shown)})")
+    for entry in shared:
+        hosts = sorted({host for group in entry["groups"] for host in groups[group]})
+        for name in entry["variables"]:
+            values = {host: hostvars[host].get(name) for host in hosts}
+            if len({str(value) for value in values.values()}) > 1:
+                secret = name.endswith(SECRET_ENDINGS)
+                shown = (
+                    f"{host}: {'not set' if value is None else 'set' if secret else value}"
+                    for host, value in values.items()
+                )
+                found.append(f"{name} ({', '.join(shown)})")
     return found
 
 

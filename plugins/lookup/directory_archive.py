@@ -15,7 +15,7 @@ description:
     so the same directory always gives the same release, whatever its time stamps are.
   - Everything lies under one top directory named after the release; its last member, C(.complete),
     is there only when all others are.
-  - Byte code, C(.git) and links that lead out of the directory are left out.
+  - Byte code, C(.git), links to directories and links that lead nowhere or out of the directory are left out.
 options:
   _terms:
     description: The directory on the controller.
@@ -71,7 +71,7 @@ def members(directory: Path) -> list[Path]:
         names[:] = sorted(name for name in names if name not in IGNORED_NAMES)
         for name in sorted(files):
             path = Path(base, name)
-            if not name.endswith(".pyc") and path.resolve().is_relative_to(root):
+            if not name.endswith(".pyc") and path.is_file() and path.resolve().is_relative_to(root):
                 found.append(path.relative_to(root))
     return sorted(found)
 
@@ -98,6 +98,11 @@ def pack(directory: Path, target: Path) -> dict[str, str]:
     if not path.exists():
         descriptor, temporary = tempfile.mkstemp(dir=target)
         with os.fdopen(descriptor, "wb") as stream, tarfile.open(fileobj=stream, mode="w:gz") as archive:
+            # Directories too, or they would get the mode that root's umask leaves on the host.
+            for parent in sorted({parent for name, _mode, _data in contents for parent in name.parents}):
+                member = tarfile.TarInfo(str(Path(release, parent)))
+                member.type, member.mode = tarfile.DIRTYPE, 0o755
+                archive.addfile(member)
             for name, mode, data in [*contents, (Path(MARKER), 0o644, b"")]:
                 member = tarfile.TarInfo(f"{release}/{name}")
                 member.size, member.mode = len(data), mode

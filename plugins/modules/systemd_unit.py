@@ -68,6 +68,7 @@ restart_needed:
   type: bool
 """
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -103,6 +104,9 @@ def write(module: AnsibleModule, path: Path, content: str, mode: str) -> bool:
     """Write ``content`` to ``path``, owned by root, unless it is there; return whether it was not."""
     changed = not path.exists() or path.read_text(encoding="utf-8") != content
     if changed and not module.check_mode:
+        if not path.exists():
+            # A new file must not be readable by others before it has its mode.
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with tempfile.NamedTemporaryFile("w", dir=module.tmpdir, delete=False, encoding="utf-8") as stream:
             stream.write(content)
         module.atomic_move(stream.name, str(path))
@@ -145,6 +149,7 @@ def main() -> None:
 
     changed = write(module, environment_file, environment, "0600")
     changed |= write(module, unit_file, unit, "0644")
+    written_now = changed
 
     def show() -> dict[str, str]:
         return parse_properties(
@@ -164,7 +169,8 @@ def main() -> None:
     written = max(
         (path.stat().st_mtime for path in (unit_file, environment_file) if path.exists()), default=0
     )
-    needed = needs_start(properties, written)
+    # Times have whole seconds: what was written just now is newer in any case.
+    needed = written_now or needs_start(properties, written)
     restart = needed and (module.params["restart"] or not runs(properties))
     if restart and not module.check_mode:
         systemctl(module, "restart", name)

@@ -52,14 +52,18 @@ def test_a_change_makes_a_new_release(directory: Path, change: str) -> None:
 def test_the_marker_is_the_last_member(directory: Path) -> None:
     packed = pack(directory, directory.parent)
     with tarfile.open(packed["path"]) as archive:
-        names = archive.getnames()
+        modes = {member.name: member.mode for member in archive.getmembers()}
     top = packed["release"]
-    assert names == [f"{top}/lib/two.py", f"{top}/one.py", f"{top}/.complete"]
+    assert list(modes) == [top, f"{top}/lib", f"{top}/lib/two.py", f"{top}/one.py", f"{top}/.complete"]
+    # Whatever root's umask on a host, the services may read what is unpacked there.
+    assert modes[top] == modes[f"{top}/lib"] == 0o755
 
 
 def test_a_link_that_leads_out_is_left_out(directory: Path) -> None:
     before = release(directory)
     (directory / "passwd.py").symlink_to("/etc/passwd")
+    # As the lock of an editor.
+    (directory / ".#one.py").symlink_to("user@host.1234")
     assert release(directory) == before
 
 

@@ -69,15 +69,20 @@ def test_a_variable_that_differs_is_named_with_its_values() -> None:
         "a": {"airflow_broker_port": 6380, "airflow_api_port": 80},
         "b": {"airflow_api_port": 80},
     }
-    assert differing_variables(["a", "b"], hostvars, ["airflow_broker_port", "airflow_api_port", "x"]) == [
+    shared = [{"variables": ["airflow_broker_port", "airflow_api_port", "x"], "groups": ["g", "h"]}]
+    assert differing_variables(shared, hostvars, {"g": ["a"], "h": ["b"]}) == [
         "airflow_broker_port (a: 6380, b: not set)"
     ]
 
 
+def test_a_variable_may_differ_on_hosts_that_do_not_read_it() -> None:
+    shared = [{"variables": ["x"], "groups": ["g"]}]
+    assert differing_variables(shared, {"a": {"x": 1}, "b": {}}, {"g": ["a"], "h": ["b"]}) == []
+
+
 def test_a_secret_that_differs_is_not_shown() -> None:
-    (found,) = differing_variables(
-        ["a", "b"], {"a": {"airflow_jwt_secret": "s3"}, "b": {}}, ["airflow_jwt_secret"]
-    )
+    shared = [{"variables": ["airflow_jwt_secret"], "groups": ["g"]}]
+    (found,) = differing_variables(shared, {"a": {"airflow_jwt_secret": "s3"}, "b": {}}, {"g": ["a", "b"]})
     assert found == "airflow_jwt_secret (a: set, b: not set)"
 
 
@@ -91,12 +96,14 @@ def test_variables_without_effect_are_refused_by_name() -> None:
     ]
 
 
-def test_hosts_without_facts_were_not_reached() -> None:
-    facts: dict[str, dict[str, Any]] = {
-        "a": {"ansible_facts": {"nodename": "a"}},
-        "b": {"ansible_facts": {}},
-        "c": {},
-    }
-    assert reachable(["c", "b", "a"], facts) == ["a"]
-    assert reachable(["c", "b"], facts) == ["b", "c"]
-    assert left_out(["b", "a"], facts) == ["a (failed, see its error above)", "b (unreachable)"]
+def test_hosts_that_did_not_answer_are_left_out() -> None:
+    contacted: dict[str, dict[str, Any]] = {"a": {"__preflight_facts": {}}, "b": {}, "c": {}}
+    assert reachable(["c", "b", "a"], contacted) == ["a"]
+    assert reachable(["c", "b"], contacted) == ["b", "c"]
+    assert left_out(["b", "a"], contacted) == ["a (failed, see its error above)", "b (unreachable)"]
+
+
+def test_the_default_batch_is_that_of_the_role() -> None:
+    defaults = yaml.safe_load((ROLES / "airflow_worker/defaults/main.yml").read_text(encoding="utf-8"))
+    wiring = (ROLES.parent / "playbooks/vars/wiring.yml").read_text(encoding="utf-8")
+    assert f"airflow_worker_batch | default('{defaults['airflow_worker_batch']}')" in wiring

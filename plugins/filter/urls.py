@@ -1,6 +1,6 @@
 # Copyright: lakehouse.airflow maintainers
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Filter plugin: the URL of a connection."""
+"""Filter plugins: parts of URLs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,18 @@ def connection_url(scheme: str, connection: dict[str, Any]) -> str:
     return f"{scheme}://{username}:{password}@{host}:{connection['port']}/{name}"
 
 
+def probe_address(bind_address: str) -> str:
+    """Return the address at which a host reaches its own server, for a URL.
+
+    :param bind_address: the address on which the server listens
+    """
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind_address, bind_address)  # noqa: S104
+    return f"[{address}]" if ":" in address else address
+
+
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
         """Return the functions by filter name."""
-        return {"connection_url": connection_url}
+        return {"connection_url": connection_url, "probe_address": probe_address}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from filter.connection_url import connection_url
+from filter.urls import connection_url, probe_address
 
 
 @pytest.mark.parametrize("password", ["plain", "a/b@c:d?e#f%g h", "ünï", "'\"$`\\"])
@@ -21,3 +21,16 @@ def test_a_password_survives(password: str) -> None:
 def test_an_ipv6_address_is_bracketed() -> None:
     connection = {"host": "2001:db8::1", "port": 5432, "username": "u", "password": "p", "name": "d"}
     assert connection_url("db+postgresql", connection) == "db+postgresql://u:p@[2001:db8::1]:5432/d"
+
+
+@pytest.mark.parametrize(
+    ("bind_address", "expected"),
+    [
+        ("0.0.0.0", "127.0.0.1"),  # noqa: S104
+        ("::", "[::1]"),
+        ("192.0.2.10", "192.0.2.10"),
+        ("2001:db8::1", "[2001:db8::1]"),
+    ],
+)
+def test_a_server_is_probed_where_it_listens(bind_address: str, expected: str) -> None:
+    assert probe_address(bind_address) == expected
