@@ -64,6 +64,11 @@ def test_tags_can_be_skipped(cluster: Cluster) -> None:
     assert "Run airflow-scheduler" in done.output
 
 
+def test_check_mode_finds_nothing_to_change(cluster: Cluster) -> None:
+    done = playbook(cluster, "site.yml", "--check").assert_success()
+    assert set(done.changed.values()) == {0}
+
+
 def test_verify_fails_while_a_worker_is_stopped(cluster: Cluster) -> None:
     worker = cluster.host("worker1")
     playbook(cluster, "playbooks/verify.yml").assert_success()
