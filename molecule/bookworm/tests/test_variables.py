@@ -1,0 +1,600 @@
+"""Each documented variable has an effect where it is set for all hosts of an inventory.
+
+One run with an inventory that sets them all, then a row of a table for each: its value, and where it arrives.
+It leaves the host with other ports and passwords than the other tests expect, so it is the last file.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+import spec_docs
+import yaml
+from testlib import PROJECT, Cluster, Host, Result, run_command, run_site
+
+ROLES = PROJECT / "roles"
+# On the controller; removed with the scenario.
+DIRECTORY = PROJECT / ".cache" / "lab" / "bookworm" / "variables"
+DAGS, SECRETS_FILE = DIRECTORY / "dags", DIRECTORY / "secrets.yml"
+DAG = """
+from airflow.sdk import DAG
+from airflow.providers.standard.operators.empty import EmptyOperator
+
+with DAG("lab_variables", schedule=None):
+    EmptyOperator(task_id="empty")
+"""
+DAG_FILES = {"broken.py": "import no_such_module\n", "variables.py": DAG}
+
+# A second address of the host, which only this inventory knows.
+ADDRESS = "198.18.3.11"
+SENTINEL = "# Written by hand"
+CA_DIRECTORY = "/var/tmp/lab-ca"  # noqa: S108 - on the host
+INDEX_PORT = 8999
+# An index that leads to PyPI and logs what is asked for.
+INDEX = f"""
+import http.server
+
+class Redirect(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(302)
+        self.send_header("Location", "https://pypi.org" + self.path)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET
+
+http.server.ThreadingHTTPServer(("127.0.0.1", {INDEX_PORT}), Redirect).serve_forever()
+"""
+PREPARATION = f"""
+    ip address replace {ADDRESS}/32 dev eth0
+    sed -i '/BEGIN lakehouse.airflow/a {SENTINEL}' /etc/hosts
+    mkdir -p {CA_DIRECTORY}
+    # The file system notes each access, whatever the host's own do.
+    mountpoint -q {CA_DIRECTORY} || mount -t tmpfs -o strictatime lab-ca {CA_DIRECTORY}
+    cp /etc/ssl/certs/ca-certificates.crt {CA_DIRECTORY}/bundle.crt
+    touch -a -d @0 {CA_DIRECTORY}/bundle.crt
+    # Else they restart again and again while their servers move to other ports.
+    systemctl stop 'airflow-*'
+    systemctl --quiet is-active lab-index ||
+        systemd-run --quiet --unit=lab-index --description=Index python3 -c %s
+"""
+# The API server and Flower of this inventory answer on the host itself only.
+FETCH = """
+import json, sys, urllib.error, urllib.request
+url, headers, body = json.loads(sys.argv[1])
+data = json.dumps(body).encode() if body else None
+try:
+    with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=20) as answer:
+        print(json.dumps([answer.status, json.load(answer)]))
+except urllib.error.HTTPError as error:
+    print(json.dumps([error.code, None]))
+"""
+# For a secret of a user, which may hold anything.
+SPECIAL = "%/@:$ \"'\\"
+
+
+def password() -> str:
+    return SPECIAL + secrets.token_urlsafe(12)
+
+
+class After:
+    """The host after the run, and the results of the further runs."""
+
+    def __init__(self, host: Host, inventory: Path, results: dict[str, Result]) -> None:
+        self.host, self.inventory, self.results = host, inventory, results
+
+    def fetch(self, url: str, headers: dict[str, str] | None = None, body: Any = None) -> tuple[int, Any]:
+        """Return the status and the content of an answer."""
+        request = json.dumps([url, {"Content-Type": "application/json", **(headers or {})}, body])
+        status, content = json.loads(self.host.check_output("python3 -c %s %s", FETCH, request))
+        return status, content
+
+    def login(self) -> tuple[int, Any]:
+        body = {"username": VALUES["airflow_admin_username"], "password": VALUES["airflow_admin_password"]}
+        return self.fetch(f"{API_URL}/auth/token", body=body)
+
+    def api(self, path: str) -> Any:
+        _, content = self.login()
+        headers = {"Authorization": f"Bearer {content['access_token']}", "Accept": "application/json"}
+        status, content = self.fetch(f"{API_URL}/api/v2/{path}", headers)
+        assert status == 200, path
+        return content
+
+    def flower(self, path: str) -> tuple[int, Any]:
+        login = f"{VALUES['airflow_flower_username']}:{VALUES['airflow_flower_password']}"
+        headers = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+        return self.fetch(f"http://127.0.0.1:{VALUES['airflow_flower_port']}/api/{path}", headers)
+
+    @cached_property
+    def worker(self) -> dict[str, Any]:
+        """Return what the worker says of itself."""
+        _, workers = self.flower("workers?refresh=true")
+        return dict(workers["celery@single"])
+
+
+Look = Callable[[After], Any]
+
+
+def each(*looks: Look) -> Look:
+    return lambda after: [look(after) for look in looks]
+
+
+def output(command: str) -> Look:
+    return lambda after: after.host.check_output(command)
+
+
+def environment(unit: str, option: str) -> Look:
+    return lambda after: after.host.environment(unit)[f"AIRFLOW__{option}"]
+
+
+def url(unit: str, option: str, part: str) -> Look:
+    return lambda after: getattr(urlsplit(environment(unit, option)(after)), part)
+
+
+def listening(port: int) -> Look:
+    """Return the addresses on which the host listens on a port."""
+    return lambda after: {
+        line.split()[3] for line in after.host.check_output(f"ss -Hltn 'sport = :{port}'").splitlines()
+    }
+
+
+def sql(query: str, database: str = "postgres") -> Look:
+    return lambda after: after.host.sql(database, query)
+
+
+def show(name: str) -> Look:
+    return sql(f"SHOW {name}")
+
+
+def database_login(kind: str) -> Look:
+    """Log in to a database over the network."""
+
+    def look(after: After) -> str:
+        user, secret, name = (VALUES[f"airflow_{kind}_{key}"] for key in ("username", "password", "name"))
+        command = f"PGPASSWORD=%s psql -h {ADDRESS} -p 5433 -U {user} -d {name} -Atc 'SELECT current_user'"
+        return after.host.check_output(command, secret)
+
+    return look
+
+
+def valkey_config(name: str) -> Look:
+    return lambda after: after.host.check_output(f"valkey-admin CONFIG GET {name}").split("\n")[1]
+
+
+def broker(command: str) -> Look:
+    """Run a command as the user of Airflow."""
+
+    def look(_: After) -> Any:
+        login = {key: VALUES[f"airflow_broker_{key}"] for key in ("username", "password")}
+        return redis.Redis(host=ADDRESS, port=6380, decode_responses=True, **login).execute_command(command)
+
+    return look
+
+
+def broker_users(after: After) -> set[str]:
+    clients = after.host.check_output("valkey-admin CLIENT LIST")
+    return set(re.findall(r" user=(\S+)", clients)) - {"admin"}
+
+
+def package_version(name: str) -> Look:
+    """Return the version of a package of the runtime."""
+    script = f"from importlib.metadata import version; print(version('{name}'))"
+    return output(f'/opt/airflow/current/bin/python -c "{script}"')
+
+
+def generated_secrets(after: After) -> list[Any]:
+    """Return what is in the secrets file: nothing after the run, then what is asked for."""
+    before = SECRETS_FILE.exists()
+    lookup = "msg={{ lookup('lakehouse.airflow.secret', 'airflow_jwt_secret') }}"
+    arguments = (f"--inventory={after.inventory}", "--module-name=ansible.builtin.debug", f"--args={lookup}")
+    run_command("ansible", "single", *arguments).assert_success()
+    return [before, list(yaml.safe_load(SECRETS_FILE.read_text(encoding="utf-8")))]
+
+
+def refused(run: str, *words: str) -> Look:
+    """Return which of the words a run does not say that must have failed."""
+
+    def look(after: After) -> list[str]:
+        result = after.results[run]
+        assert result.returncode != 0
+        return [text for text in words if text not in result.text]
+
+    return look
+
+
+def retries(run: str, task: str) -> Look:
+    """Return how many retries a task had left each time it failed."""
+    return lambda after: re.findall(rf"{task} \((\d+) retries left\)", after.results[run].text)
+
+
+def batches(after: After) -> int:
+    """Return in how many batches a dry run restarts the three workers of its inventory."""
+    return after.results["airflow_worker_batch"].assert_success().text.count("Restart the workers in batches")
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    value: Any
+    look: Look
+    found: Any
+
+
+@dataclass(frozen=True)
+class Run:
+    """A further run, with other values than those of the table."""
+
+    values: dict[str, Any]
+    arguments: list[str] = field(default_factory=lambda: ["playbooks/validate.yml"])
+
+
+# Some variables show only where they end a run, or in its output.
+RUNS = {
+    "airflow_version": Run({"airflow_version": "3.0.0"}),
+    "airflow_results": Run({"airflow_results_host": "elsewhere", "airflow_results_port": 5434}),
+    "preflight_min_memory_mb": Run({"preflight_min_memory_mb": 100_000_000}),
+    "preflight_min_disk_mb": Run({"preflight_min_disk_mb": 100_000_000}),
+    "preflight_max_clock_skew": Run({"preflight_max_clock_skew": -100}),
+    "airflow_ready_timeout": Run(
+        {"airflow_ready_timeout": 2, "airflow_flower_password": "another password"},
+        ["playbooks/verify.yml"],
+    ),
+    "airflow_smoke_test_timeout": Run({"airflow_smoke_test_timeout": 3}, ["playbooks/tiers/smoke_test.yml"]),
+    "airflow_worker_batch": Run({}, ["--check", "playbooks/tiers/workers.yml"]),
+}
+
+CPUS = os.cpu_count() or 1
+API_URL = "http://127.0.0.1:8081"
+
+AIRFLOW = [
+    # The collection has a lock for one version only: another one is refused.
+    Row(
+        "airflow_version",
+        "3.3.2",
+        each(
+            output("readlink /opt/airflow/current | cut -d- -f1"),
+            lambda after: after.api("version")["version"],
+            refused("airflow_version", "airflow_version of single is '3.0.0'", "no lock file"),
+        ),
+        ["/opt/airflow/3.3.2", "3.3.2", []],
+    ),
+    Row("airflow_extra_packages", ["cowsay==6.1"], package_version("cowsay"), "6.1"),
+    Row(
+        "airflow_package_index_url",
+        f"http://127.0.0.1:{INDEX_PORT}/simple/",
+        output("journalctl --unit=lab-index --output=cat | grep -om1 '/simple/cowsay/'"),
+        "/simple/cowsay/",
+    ),
+    Row(
+        "airflow_package_ca_file",
+        f"{CA_DIRECTORY}/bundle.crt",
+        output(f"test $(stat --format=%X {CA_DIRECTORY}/bundle.crt) -gt 0 && echo was read"),
+        "was read",
+    ),
+    # uv then puts pip into the environment.
+    Row(
+        "airflow_package_environment",
+        {"UV_VENV_SEED": "1"},
+        output("ls /opt/airflow/current/bin/pip"),
+        "/opt/airflow/current/bin/pip",
+    ),
+    Row(
+        "airflow_config",
+        {"api": {"expose_config": True}, "core": {"default_task_retries": 4}},
+        lambda after: after.api("config/section/core/option/default_task_retries")["sections"][0]["options"],
+        [{"key": "default_task_retries", "value": "4"}],
+    ),
+    Row("airflow_parallelism", 24, environment("airflow-scheduler", "CORE__PARALLELISM"), "24"),
+    Row(
+        "airflow_max_active_tasks_per_dag",
+        12,
+        lambda after: after.api("dags/lakehouse_smoke_test")["max_active_tasks"],
+        12,
+    ),
+    Row(
+        "airflow_ready_timeout",
+        90,
+        retries("airflow_ready_timeout", "Wait until Flower lists every worker"),
+        ["2", "1"],
+    ),
+    Row(
+        "airflow_host_address",
+        ADDRESS,
+        sql("SELECT DISTINCT address FROM pg_hba_file_rules WHERE type = 'host'"),
+        [ADDRESS],
+    ),
+    Row(
+        "airflow_execution_api_url",
+        f"{API_URL}/execution/",
+        environment("airflow-worker", "CORE__EXECUTION_API_SERVER_URL"),
+        f"{API_URL}/execution/",
+    ),
+    Row(
+        "airflow_dags_source",
+        str(DAGS),
+        output("cd /opt/airflow/dags && echo *.py"),
+        "broken.py variables.py",
+    ),
+    # One of the DAG files cannot be imported.
+    Row(
+        "airflow_dags_import_check",
+        value=False,
+        look=output("ls /opt/airflow/dags/broken.py"),
+        found="/opt/airflow/dags/broken.py",
+    ),
+]
+
+CONNECTIONS = [
+    Row("airflow_broker_host", ADDRESS, url("airflow-worker", "CELERY__BROKER_URL", "hostname"), ADDRESS),
+    Row(
+        "airflow_broker_port",
+        6380,
+        each(valkey_config("port"), url("airflow-worker", "CELERY__BROKER_URL", "port")),
+        ["6380", 6380],
+    ),
+    Row("airflow_broker_username", "lab-broker", broker_users, {"lab-broker"}),
+    Row("airflow_broker_password", password(), broker("GET missing"), None),
+    Row(
+        "airflow_database_host",
+        ADDRESS,
+        url("airflow-scheduler", "DATABASE__SQL_ALCHEMY_CONN", "hostname"),
+        ADDRESS,
+    ),
+    Row(
+        "airflow_database_port",
+        5433,
+        each(show("port"), url("airflow-scheduler", "DATABASE__SQL_ALCHEMY_CONN", "port")),
+        [["5433"], 5433],
+    ),
+    Row(
+        "airflow_database_name",
+        "lab_metadata",
+        sql("SELECT dag_id FROM dag_run LIMIT 1", "lab_metadata"),
+        ["lakehouse_smoke_test"],
+    ),
+    Row(
+        "airflow_database_username",
+        "lab_owner",
+        sql("SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = 'lab_metadata'"),
+        ["lab_owner"],
+    ),
+    Row("airflow_database_password", password(), database_login("database"), "lab_owner"),
+    # One server has both databases, so other values than those of airflow_database_* are refused.
+    Row(
+        "airflow_results_host",
+        ADDRESS,
+        each(
+            url("airflow-worker", "CELERY__RESULT_BACKEND", "hostname"),
+            refused("airflow_results", "airflow_results_host and airflow_results_port (elsewhere:"),
+        ),
+        [ADDRESS, []],
+    ),
+    Row(
+        "airflow_results_port",
+        5433,
+        each(
+            url("airflow-worker", "CELERY__RESULT_BACKEND", "port"),
+            refused("airflow_results", "(elsewhere:5434) must equal"),
+        ),
+        [5433, []],
+    ),
+    Row(
+        "airflow_results_name",
+        "lab_results",
+        sql("SELECT DISTINCT status FROM celery_taskmeta WHERE status = 'SUCCESS'", "lab_results"),
+        ["SUCCESS"],
+    ),
+    Row(
+        "airflow_results_username",
+        "lab_results_owner",
+        sql("SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = 'lab_results'"),
+        ["lab_results_owner"],
+    ),
+    Row("airflow_results_password", password(), database_login("results"), "lab_results_owner"),
+]
+
+API = [
+    Row("airflow_api_port", 8081, listening(8081), {"127.0.0.1:8081"}),
+    Row("airflow_api_server_bind_address", "127.0.0.1", listening(8081), {"127.0.0.1:8081"}),
+    Row(
+        "airflow_api_server_workers",
+        workers := 2 if CPUS // 2 != 2 else 3,
+        output("ps -e -o unit,args | grep -c '^airflow-api-server.service .*spawn_main'"),
+        str(workers),
+    ),
+    Row("airflow_admin_username", "lab-admin", lambda after: after.login()[0], 201),
+    Row(
+        "airflow_admin_email",
+        "lab@example.org",
+        sql("SELECT email FROM ab_user WHERE username = 'lab-admin'", "lab_metadata"),
+        ["lab@example.org"],
+    ),
+    Row("airflow_admin_password", password(), lambda after: after.login()[0], 201),
+    Row(
+        "airflow_fernet_key",
+        key := base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        environment("airflow-scheduler", "CORE__FERNET_KEY"),
+        key,
+    ),
+    Row(
+        "airflow_jwt_secret",
+        key := secrets.token_urlsafe(64),
+        each(
+            *(environment(f"airflow-{unit}", "API_AUTH__JWT_SECRET") for unit in ("scheduler", "api-server"))
+        ),
+        [key, key],
+    ),
+    Row(
+        "airflow_api_secret_key",
+        key := secrets.token_urlsafe(64),
+        each(*(environment(f"airflow-{unit}", "API__SECRET_KEY") for unit in ("worker", "api-server"))),
+        [key, key],
+    ),
+    # With all eight secrets given, nothing is generated.
+    Row("airflow_secrets_file", str(SECRETS_FILE), generated_secrets, [False, ["airflow_jwt_secret"]]),
+]
+
+FLOWER_AND_WORKER = [
+    Row("airflow_flower_bind_address", "127.0.0.1", listening(5556), {"127.0.0.1:5556"}),
+    Row("airflow_flower_port", 5556, listening(5556), {"127.0.0.1:5556"}),
+    Row("airflow_flower_username", "lab-flower", lambda after: after.flower("workers")[0], 200),
+    Row("airflow_flower_password", password(), lambda after: after.flower("workers")[0], 200),
+    Row(
+        "airflow_smoke_test_timeout",
+        200,
+        retries("airflow_smoke_test_timeout", "Wait until the workers have run their tasks"),
+        ["3", "2", "1"],
+    ),
+    Row(
+        "airflow_worker_queues",
+        ["heavy", "light"],
+        lambda after: {queue["name"] for queue in after.worker["active_queues"]},
+        {"heavy", "light", "host.single"},
+    ),
+    Row(
+        "airflow_worker_concurrency",
+        concurrency := 3 if CPUS != 3 else 2,
+        lambda after: after.worker["stats"]["pool"]["max-concurrency"],
+        concurrency,
+    ),
+    Row("airflow_worker_batch", 2, batches, 2),
+    Row(
+        "airflow_worker_stop_timeout",
+        300,
+        lambda after: after.host.unit("airflow-worker")["TimeoutStopUSec"],
+        "5min",
+    ),
+    Row(
+        "airflow_worker_monitor_timeout",
+        30,
+        environment("airflow-worker-monitor", "WORKER_MONITOR__TIMEOUT"),
+        "30",
+    ),
+]
+
+HOST = [
+    # What was written into the block by hand stays.
+    Row("hosts_file_enabled", value=False, look=output(f"grep -xm1 {SENTINEL!r} /etc/hosts"), found=SENTINEL),
+    Row(
+        "preflight_min_memory_mb",
+        1000,
+        refused("preflight_min_memory_mb", "preflight_min_memory_mb requires 100000000"),
+        [],
+    ),
+    Row(
+        "preflight_min_disk_mb",
+        1000,
+        refused("preflight_min_disk_mb", "preflight_min_disk_mb requires 100000000"),
+        [],
+    ),
+    Row(
+        "preflight_max_clock_skew",
+        60,
+        refused("preflight_max_clock_skew", "preflight_max_clock_skew allows -100 s"),
+        [],
+    ),
+]
+
+POSTGRES = [
+    Row("postgres_listen_addresses", [ADDRESS], listening(5433), {f"{ADDRESS}:5433"}),
+    Row("postgres_max_connections", 200, show("max_connections"), ["200"]),
+    Row("postgres_shared_buffers", "160MB", show("shared_buffers"), ["160MB"]),
+    Row("postgres_effective_cache_size", "320MB", show("effective_cache_size"), ["320MB"]),
+    Row("postgres_maintenance_work_mem", "48MB", show("maintenance_work_mem"), ["48MB"]),
+    Row("postgres_work_mem", "6MB", show("work_mem"), ["6MB"]),
+    Row("postgres_config", {"random_page_cost": 1.25}, show("random_page_cost"), ["1.25"]),
+]
+
+VALKEY = [
+    Row("valkey_bind_addresses", [ADDRESS], listening(6380), {f"{ADDRESS}:6380"}),
+    Row("valkey_user_rules", ["~*", "&*", "+@all", "-flushall"], broker("ACL WHOAMI"), "lab-broker"),
+    Row("valkey_maxmemory", "64mb", valkey_config("maxmemory"), str(64 << 20)),
+    Row("valkey_save", [[900, 5]], valkey_config("save"), "900 5"),
+    Row("valkey_append_only", value=False, look=valkey_config("appendonly"), found="no"),
+    Row("valkey_append_fsync", "always", valkey_config("appendfsync"), "always"),
+    Row("valkey_config", {"hz": 20}, valkey_config("hz"), "20"),
+    Row(
+        "valkey_backports_url",
+        "http://deb.debian.org:80/debian",
+        output("apt-cache policy valkey-server | grep -om1 'http://deb.debian.org:80.* bookworm-backports'"),
+        "http://deb.debian.org:80/debian bookworm-backports",
+    ),
+]
+
+TABLE = [*AIRFLOW, *CONNECTIONS, *API, *FLOWER_AND_WORKER, *HOST, *POSTGRES, *VALKEY]
+VALUES = {row.name: row.value for row in TABLE}
+
+
+def write_inventory(cluster: Cluster, name: str, variables: dict[str, Any]) -> Path:
+    inventory = copy.deepcopy(cluster.content)
+    inventory["vars"].update(variables)
+    if name == "airflow_worker_batch":
+        # Three names of the host, in the group that the play before fills otherwise.
+        workers = {f"worker{number}": inventory["hosts"]["single"] for number in range(3)}
+        inventory["children"]["airflow_workers_to_restart"] = {"hosts": workers}
+    path = DIRECTORY / name / "hosts.yml"
+    path.parent.mkdir(parents=True)
+    path.write_text(yaml.safe_dump({"all": inventory}), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def after(cluster: Cluster) -> After:
+    """Run the product with an inventory that sets each variable, then the further runs."""
+    host = cluster.host("single")
+    shutil.rmtree(DIRECTORY, ignore_errors=True)
+    DAGS.mkdir(parents=True)
+    for name, text in DAG_FILES.items():
+        (DAGS / name).write_text(text, encoding="utf-8")
+    host.check_output(PREPARATION, INDEX)
+    inventory = write_inventory(cluster, "all", VALUES)
+    run_site(inventory).assert_success()
+
+    # The further run of the smoke test finds no slot for its tasks.
+    host.sql("lab_metadata", "UPDATE slot_pool SET slots = 0")
+    host.check_output("rm /etc/airflow/smoke-test.passed")
+
+    def run(name: str) -> Result:
+        path = write_inventory(cluster, name, {**VALUES, **RUNS[name].values})
+        return run_command("ansible-playbook", f"--inventory={path}", *RUNS[name].arguments)
+
+    with ThreadPoolExecutor(3) as pool:
+        results = dict(zip(RUNS, pool.map(run, RUNS), strict=True))
+    host.sql("lab_metadata", "UPDATE slot_pool SET slots = 128")
+    return After(host, inventory, results)
+
+
+def test_the_table_has_each_documented_variable() -> None:
+    documented = re.findall(r"^\| `(\w+)` \|", spec_docs.variables_page(ROLES), re.MULTILINE)
+    assert sorted(row.name for row in TABLE) == sorted(documented)
+
+
+def test_no_value_of_the_table_is_the_default() -> None:
+    defaults = {
+        name: option["default"]
+        for role in ROLES.iterdir()
+        for spec in spec_docs.documented_entry_points(role).values()
+        for name, option in spec["options"].items()
+        if name in VALUES
+    }
+    assert [name for name, value in VALUES.items() if value == defaults[name]] == ["airflow_version"]
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_a_variable_set_for_all_hosts_has_an_effect(after: After, row: Row) -> None:
+    assert row.look(after) == row.found
