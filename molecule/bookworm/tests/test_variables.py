@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import copy
-import json
 import os
 import re
 import secrets
@@ -25,7 +24,7 @@ import pytest
 import redis
 import spec_docs
 import yaml
-from testlib import PROJECT, Cluster, Host, Result, run_command, run_site
+from testlib import PROJECT, Airflow, Cluster, Flower, Host, Result, run_command, run_site
 
 ROLES = PROJECT / "roles"
 # On the controller; removed with the scenario.
@@ -62,7 +61,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", {INDEX_PORT}), Redirect).serve_for
 """
 PREPARATION = f"""
     ip address replace {ADDRESS}/32 dev eth0
-    sed -i '/BEGIN lakehouse.airflow/a {SENTINEL}' /etc/hosts
+    sed -i -e '/BEGIN lakehouse.airflow/a {SENTINEL}' -e 's/.* airflow-api$/{ADDRESS} airflow-api/' /etc/hosts
     mkdir -p {CA_DIRECTORY}
     # The file system notes each access, whatever the host's own do.
     mountpoint -q {CA_DIRECTORY} || mount -t tmpfs -o strictatime lab-ca {CA_DIRECTORY}
@@ -72,17 +71,6 @@ PREPARATION = f"""
     systemctl stop 'airflow-*'
     systemctl --quiet is-active lab-index ||
         systemd-run --quiet --unit=lab-index --description=Index python3 -c %s
-"""
-# The API server and Flower of this inventory answer on the host itself only.
-FETCH = """
-import json, sys, urllib.error, urllib.request
-url, headers, body = json.loads(sys.argv[1])
-data = json.dumps(body).encode() if body else None
-try:
-    with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=20) as answer:
-        print(json.dumps([answer.status, json.load(answer)]))
-except urllib.error.HTTPError as error:
-    print(json.dumps([error.code, None]))
 """
 # For a secret of a user, which may hold anything.
 SPECIAL = "%/@:$ \"'\\"
@@ -98,33 +86,20 @@ class After:
     def __init__(self, host: Host, inventory: Path, results: dict[str, Result]) -> None:
         self.host, self.inventory, self.results = host, inventory, results
 
-    def fetch(self, url: str, headers: dict[str, str] | None = None, body: Any = None) -> tuple[int, Any]:
-        """Return the status and the content of an answer."""
-        request = json.dumps([url, {"Content-Type": "application/json", **(headers or {})}, body])
-        status, content = json.loads(self.host.check_output("python3 -c %s %s", FETCH, request))
-        return status, content
+    @cached_property
+    def airflow(self) -> Airflow:
+        login = VALUES["airflow_admin_username"], VALUES["airflow_admin_password"]
+        return Airflow(f"http://{ADDRESS}:8081", *login)
 
-    def login(self) -> tuple[int, Any]:
-        body = {"username": VALUES["airflow_admin_username"], "password": VALUES["airflow_admin_password"]}
-        return self.fetch(f"{API_URL}/auth/token", body=body)
-
-    def api(self, path: str) -> Any:
-        _, content = self.login()
-        headers = {"Authorization": f"Bearer {content['access_token']}", "Accept": "application/json"}
-        status, content = self.fetch(f"{API_URL}/api/v2/{path}", headers)
-        assert status == 200, path
-        return content
-
-    def flower(self, path: str) -> tuple[int, Any]:
-        login = f"{VALUES['airflow_flower_username']}:{VALUES['airflow_flower_password']}"
-        headers = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
-        return self.fetch(f"http://127.0.0.1:{VALUES['airflow_flower_port']}/api/{path}", headers)
+    @cached_property
+    def flower(self) -> Flower:
+        login = VALUES["airflow_flower_username"], VALUES["airflow_flower_password"]
+        return Flower(f"http://{ADDRESS}:5556", *login)
 
     @cached_property
     def worker(self) -> dict[str, Any]:
-        """Return what the worker says of itself."""
-        _, workers = self.flower("workers?refresh=true")
-        return dict(workers["celery@single"])
+        """Return what the worker answers to an inspection."""
+        return self.flower.workers()["celery@single"]
 
 
 Look = Callable[[After], Any]
@@ -151,6 +126,11 @@ def listening(port: int) -> Look:
     return lambda after: {
         line.split()[3] for line in after.host.check_output(f"ss -Hltn 'sport = :{port}'").splitlines()
     }
+
+
+def api(path: str, key: str) -> Look:
+    """Return what the API answers the administrator."""
+    return lambda after: after.airflow.call("GET", path)[key]
 
 
 def sql(query: str, database: str = "postgres") -> Look:
@@ -254,12 +234,11 @@ RUNS = {
         {"airflow_ready_timeout": 2, "airflow_flower_password": "another password"},
         ["playbooks/verify.yml"],
     ),
-    "airflow_smoke_test_timeout": Run({"airflow_smoke_test_timeout": 3}, ["playbooks/tiers/smoke_test.yml"]),
-    "airflow_worker_batch": Run({}, ["--check", "playbooks/tiers/workers.yml"]),
+    "airflow_smoke_test_timeout": Run({"airflow_smoke_test_timeout": 3}, ["--tags=smoke_test", "site.yml"]),
+    "airflow_worker_batch": Run({}, ["--check", "playbooks/workers.yml"]),
 }
 
 CPUS = os.cpu_count() or 1
-API_URL = "http://127.0.0.1:8081"
 
 AIRFLOW = [
     # The collection has a lock for one version only: another one is refused.
@@ -268,7 +247,7 @@ AIRFLOW = [
         "3.3.2",
         each(
             output("readlink /opt/airflow/current | cut -d- -f1"),
-            lambda after: after.api("version")["version"],
+            api("version", "version"),
             refused("airflow_version", "airflow_version of single is '3.0.0'", "no lock file"),
         ),
         ["/opt/airflow/3.3.2", "3.3.2", []],
@@ -296,14 +275,14 @@ AIRFLOW = [
     Row(
         "airflow_config",
         {"api": {"expose_config": True}, "core": {"default_task_retries": 4}},
-        lambda after: after.api("config/section/core/option/default_task_retries")["sections"][0]["options"],
-        [{"key": "default_task_retries", "value": "4"}],
+        api("config/section/core/option/default_task_retries", "sections"),
+        [{"name": "core", "options": [{"key": "default_task_retries", "value": "4"}]}],
     ),
     Row("airflow_parallelism", 24, environment("airflow-scheduler", "CORE__PARALLELISM"), "24"),
     Row(
         "airflow_max_active_tasks_per_dag",
         12,
-        lambda after: after.api("dags/lakehouse_smoke_test")["max_active_tasks"],
+        api("dags/lakehouse_smoke_test", "max_active_tasks"),
         12,
     ),
     Row(
@@ -320,9 +299,9 @@ AIRFLOW = [
     ),
     Row(
         "airflow_execution_api_url",
-        f"{API_URL}/execution/",
+        f"http://{ADDRESS}:8081/execution/",
         environment("airflow-worker", "CORE__EXECUTION_API_SERVER_URL"),
-        f"{API_URL}/execution/",
+        f"http://{ADDRESS}:8081/execution/",
     ),
     Row(
         "airflow_dags_source",
@@ -409,22 +388,22 @@ CONNECTIONS = [
 ]
 
 API = [
-    Row("airflow_api_port", 8081, listening(8081), {"127.0.0.1:8081"}),
-    Row("airflow_api_server_bind_address", "127.0.0.1", listening(8081), {"127.0.0.1:8081"}),
+    Row("airflow_api_port", 8081, listening(8081), {f"{ADDRESS}:8081"}),
+    Row("airflow_api_server_bind_address", ADDRESS, listening(8081), {f"{ADDRESS}:8081"}),
     Row(
         "airflow_api_server_workers",
         workers := 2 if CPUS // 2 != 2 else 3,
         output("ps -e -o unit,args | grep -c '^airflow-api-server.service .*spawn_main'"),
         str(workers),
     ),
-    Row("airflow_admin_username", "lab-admin", lambda after: after.login()[0], 201),
+    Row("airflow_admin_username", "lab-admin", api("version", "version"), "3.3.2"),
     Row(
         "airflow_admin_email",
         "lab@example.org",
         sql("SELECT email FROM ab_user WHERE username = 'lab-admin'", "lab_metadata"),
         ["lab@example.org"],
     ),
-    Row("airflow_admin_password", password(), lambda after: after.login()[0], 201),
+    Row("airflow_admin_password", password(), api("version", "version"), "3.3.2"),
     Row(
         "airflow_fernet_key",
         key := base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
@@ -450,10 +429,10 @@ API = [
 ]
 
 FLOWER_AND_WORKER = [
-    Row("airflow_flower_bind_address", "127.0.0.1", listening(5556), {"127.0.0.1:5556"}),
-    Row("airflow_flower_port", 5556, listening(5556), {"127.0.0.1:5556"}),
-    Row("airflow_flower_username", "lab-flower", lambda after: after.flower("workers")[0], 200),
-    Row("airflow_flower_password", password(), lambda after: after.flower("workers")[0], 200),
+    Row("airflow_flower_bind_address", ADDRESS, listening(5556), {f"{ADDRESS}:5556"}),
+    Row("airflow_flower_port", 5556, listening(5556), {f"{ADDRESS}:5556"}),
+    Row("airflow_flower_username", "lab-flower", lambda after: after.flower.online(), {"celery@single"}),
+    Row("airflow_flower_password", password(), lambda after: after.flower.online(), {"celery@single"}),
     Row(
         "airflow_smoke_test_timeout",
         200,
