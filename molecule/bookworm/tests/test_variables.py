@@ -159,7 +159,7 @@ def valkey_config(name: str) -> Look:
 def broker(command: str) -> Look:
     """Run a command as the user of Airflow."""
 
-    def look(_: After) -> Any:
+    def look(_after: After) -> Any:
         login = {key: VALUES[f"airflow_broker_{key}"] for key in ("username", "password")}
         return redis.Redis(host=ADDRESS, port=6380, decode_responses=True, **login).execute_command(command)
 
