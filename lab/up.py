@@ -21,13 +21,15 @@ ROOT = Path(__file__).resolve().parent.parent
 LOG = ROOT / ".cache" / "log" / "up.log"
 LAB = ROOT / ".cache" / "lab" / "default"
 CONVERGE = ROOT / "lab" / "playbooks" / "converge.yml"
-LINES_SHOWN = 40
+LINES_SHOWN = 20
+ERRORS_SHOWN = 5
 
 # A play, or the import of a playbook, with its name in front, as ansible-lint wants it.
 PLAY = re.compile(
     r"^- name: (?P<name>.+)(?:(?:\n .*)*?\n  ansible\.builtin\.import_playbook: (?P<playbook>\S+))?",
     re.MULTILINE,
 )
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
 STARTED_PLAY = re.compile(r"PLAY \[(?P<name>.+)\] \*")
 
 
@@ -41,22 +43,31 @@ def plays(playbook: Path, phase: str = "") -> Iterator[tuple[str, str]]:
 
 
 class Phases:
-    """The lines on the screen: one for each phase that took a second or more."""
+    """The lines on the screen: one for each phase that took a second or more, or failed."""
 
     def __init__(self) -> None:
         self.name = ""
+        self.failed = False
+        # What Ansible says of failed tasks: far from the end, if the run went on with the other hosts.
+        self.errors: list[str] = []
         self.start = self.first = time.monotonic()
 
     def begin(self, name: str) -> None:
         if name == self.name:
             return
         self.end()
-        self.name, self.start = name, time.monotonic()
+        self.name, self.start, self.failed = name, time.monotonic(), False
         if sys.stdout.isatty():
             print(f"  {name} ...", end="", flush=True)
 
+    def error(self, message: str) -> None:
+        self.failed = True
+        if message not in self.errors:
+            self.errors.append(message)
+
     def end(self, result: str = "") -> None:
         seconds = time.monotonic() - self.start
+        result = result or ("failed" if self.failed else "")
         if sys.stdout.isatty():
             print("\r\033[K", end="")
         if self.name and (seconds >= 1 or result):
@@ -88,9 +99,12 @@ def run(command: list[str], phases: Phases, order: list[tuple[str, str]], log: T
         errors="replace",
     ) as process:
         assert process.stdout
-        for line in process.stdout:
+        for colored in process.stdout:
+            line = COLOR.sub("", colored)
             log.write(line)
             log.flush()
+            if line.startswith("[ERROR]: "):
+                phases.error(line.removeprefix("[ERROR]: ").rstrip())
             if not (started := STARTED_PLAY.match(line)):
                 continue
             # From here on, because two plays may have the same name.
@@ -111,23 +125,25 @@ def run_all(steps: list[tuple[str, list[str]]], order: list[tuple[str, str]]) ->
             try:
                 code = run(command, phases, order, log)
             except KeyboardInterrupt:
-                phases.end("  interrupted")
+                phases.end("interrupted")
                 return 130
             if code:
-                phases.end("  failed")
-                log.flush()
-                show_failure(command)
+                phases.end("" if phases.errors else "failed")
+                show_failure(command, phases.errors)
                 return code
     phases.end()
     print(f"Ready after {phases.total()}")
     return 0
 
 
-def show_failure(command: list[str]) -> None:
+def show_failure(command: list[str], errors: list[str]) -> None:
     with LOG.open(encoding="utf-8") as log:
         last = list(deque(map(str.rstrip, log), LINES_SHOWN))
-    print(f"\n--- the end of {LOG}", *last, "---", sep="\n")
-    print(f"Failed: {' '.join(command)}\nThe whole output is in {LOG}")
+    print(f"\nThe end of {LOG}:\n", *last, sep="\n")
+    print(f"\nFailed: {' '.join(command)}")
+    for error in errors[:ERRORS_SHOWN]:
+        print(f"- {error}")
+    print(f"The whole output is in {LOG}")
 
 
 def main() -> int:

@@ -84,16 +84,22 @@ def worker_queues(hosts: Iterable[str], hostvars: HostVars) -> dict[str, list[st
     }
 
 
+def answered(variables: Mapping[str, Any]) -> bool:
+    """Return whether a host with these variables has answered in this run."""
+    result = variables.get(CONTACTED)
+    return result is not None and not result.get("unreachable", False)
+
+
 def reachable(hosts: Iterable[str], hostvars: HostVars) -> list[str]:
     """Return the hosts that have answered in this run, sorted; all of them if it has contacted none."""
     names = sorted(hosts)
-    return [host for host in names if CONTACTED in hostvars[host]] or names
+    return [host for host in names if answered(hostvars[host])] or names
 
 
 def left_out(hosts: Iterable[str], hostvars: HostVars) -> list[str]:
     """Return a sentence for each host that a run has left out."""
     return [
-        f"{host} ({'failed, see its error above' if CONTACTED in hostvars[host] else 'unreachable'})"
+        f"{host} ({'failed, see its error above' if answered(hostvars[host]) else 'unreachable'})"
         for host in sorted(hosts)
     ]
 

@@ -97,7 +97,11 @@ def test_variables_without_effect_are_refused_by_name() -> None:
 
 
 def test_hosts_that_did_not_answer_are_left_out() -> None:
-    contacted: dict[str, dict[str, Any]] = {"a": {"__preflight_facts": {}}, "b": {}, "c": {}}
+    contacted: dict[str, dict[str, Any]] = {
+        "a": {"__preflight_facts": {"changed": False}},
+        "b": {"__preflight_facts": {"unreachable": True}},
+        "c": {},
+    }
     assert reachable(["c", "b", "a"], contacted) == ["a"]
     assert reachable(["c", "b"], contacted) == ["b", "c"]
     assert left_out(["b", "a"], contacted) == ["a (failed, see its error above)", "b (unreachable)"]

@@ -46,6 +46,15 @@ def test_a_stopped_host_is_missing() -> None:
     assert names(lab_hosts.lab_missing(PLATFORMS, containers)) == ["worker1"]
 
 
+def test_the_containers_of_another_clone_are_told_apart() -> None:
+    ours, theirs, old = (container(f"worker{number}") for number in (1, 2, 3))
+    ours["Labels"]["lakehouse.clone"] = "/here"
+    theirs["Labels"]["lakehouse.clone"] = "/there"
+    assert lab_hosts.lab_other_clones([], "/here") == []
+    assert lab_hosts.lab_other_clones([ours], "/here") == []
+    assert lab_hosts.lab_other_clones([ours, theirs, old], "/here") == ["/there", "unknown"]
+
+
 def test_the_inventory_holds_groups_addresses_and_host_variables() -> None:
     inventory = lab_hosts.lab_inventory(
         PLATFORMS, {"ansible_user": "deploy"}, {"worker1": {"queue": "heavy"}}

@@ -61,6 +61,21 @@ def test_a_phase_begins_with_its_first_play_and_is_shown_if_it_took_a_second(
     assert output in log
 
 
+def test_a_failed_task_marks_its_phase_though_the_run_goes_on(
+    ticks: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    ticks += [0, 0, 0, 0.5, 0.5, 9]
+    phases = up.Phases()
+    phases.begin("Checks")
+    phases.error("one")
+    phases.begin("Database")
+    phases.end()
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["Checks", "0:00", "failed"],
+        ["Database", "0:08"],
+    ]
+
+
 def test_the_exit_code_is_that_of_the_command() -> None:
     assert run("", [], code=4)[0] == 4
 

@@ -47,6 +47,12 @@ def lab_missing(hosts: list[Host], containers: list[Host]) -> list[Host]:
     return [host for host in hosts if host["name"] not in running]
 
 
+def lab_other_clones(containers: list[Host], project: str) -> list[str]:
+    """Return the clones of the repository, other than this one, that created containers of the lab."""
+    clones = {str(c["Labels"].get("lakehouse.clone", "unknown")) for c in containers}
+    return sorted(clones - {project})
+
+
 def lab_subnet(hosts: list[Host]) -> str:
     """Return the /24 network of the hosts."""
     return str(ipaddress.ip_network(f"{lab_address(hosts[0])}/24", strict=False))
@@ -84,6 +90,7 @@ class FilterModule:
             "lab_hosts": lab_hosts,
             "lab_inventory": lab_inventory,
             "lab_missing": lab_missing,
+            "lab_other_clones": lab_other_clones,
             "lab_release": lab_release,
             "lab_subnet": lab_subnet,
         }
