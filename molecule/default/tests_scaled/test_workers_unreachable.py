@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from testlib import run_site, wait_for
@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from testlib import Cluster, Host
+
+
+def answers(host: Host) -> bool:
+    with suppress(RuntimeError):  # the SSH server is not up yet
+        return bool(host.run("true").rc == 0)
+    return False
 
 
 @contextmanager
@@ -23,7 +29,7 @@ def down(host: Host) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["docker", "start", container], check=True, capture_output=True)
-        wait_for(f"{host} up", lambda: host.run("true").rc == 0, timeout=60)
+        wait_for(f"{host} up", lambda: answers(host), timeout=60)
 
 
 def test_the_others_are_done_and_the_host_is_named(cluster: Cluster) -> None:
