@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +12,22 @@ WORKER_FILES = frozenset({"worker.env", "airflow-worker.service"})
 
 
 def workers_to_test(
-    hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], marker: str
+    hosts: Collection[str], hostvars: Mapping[str, Mapping[str, Any]], workers: Collection[str]
 ) -> list[str]:
     """Return the workers whose services are newer than their last smoke test, sorted.
 
-    All workers are returned when the services of a control host are newer than its last test.
+    All workers of ``hosts`` are returned when the services of a control host are newer than its last test.
 
-    :param hosts: hosts whose files have been registered as ``__airflow_smoke_test_files``
-    :param marker: path of the file that a passed test touches on each host
+    :param hosts: hosts whose newer files have been registered as ``__airflow_smoke_test_changed``
+    :param workers: the workers of the cluster
     """
-    workers, changed, control_changed = [], set(), False
+    changed, control_changed = set(), False
     for host in hosts:
-        files = {
-            file["path"]: file["mtime"] for file in hostvars[host]["__airflow_smoke_test_files"]["files"]
-        }
-        tested = files.pop(marker, 0.0)
-        for path, written in files.items():
-            if Path(path).name not in WORKER_FILES:
-                control_changed |= written > tested
-            elif written > tested:
-                changed.add(host)
-        if any(Path(path).name in WORKER_FILES for path in files):
-            workers.append(host)
-    return sorted(workers if control_changed else changed)
+        files = {Path(line).name for line in hostvars[host]["__airflow_smoke_test_changed"]["stdout_lines"]}
+        control_changed |= bool(files - WORKER_FILES)
+        if files & WORKER_FILES:
+            changed.add(host)
+    return sorted(set(hosts) & set(workers) if control_changed else changed)
 
 
 class FilterModule:

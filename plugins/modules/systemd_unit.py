@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright: lakehouse.airflow maintainers
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Module: one systemd service with its unit file and its environment file."""
+"""Module: one systemd service with its files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 # ruff: noqa: E402, EXE001
 DOCUMENTATION = r"""
 module: systemd_unit
-short_description: Manage a systemd service with its unit file and its environment file
+short_description: Manage a systemd service with its files
 description:
-  - Writes a unit file and the environment file it names, enables the service, and starts it.
+  - Writes the files of a service, its unit file and environment file among them, enables and starts it.
   - Restarts it, once, if it was started before one of them was last written. So a run that was interrupted
     between writing and restarting is completed by the next one.
   - Takes one call where M(ansible.builtin.template) and M(ansible.builtin.systemd_service) would take five.
@@ -21,17 +21,42 @@ options:
     type: str
     required: true
   unit:
-    description: Content of the unit file, which is written to C(/etc/systemd/system) with mode 0644.
+    description: >-
+      Content of the unit file, which is written to C(/etc/systemd/system) with mode 0644. Without it, the
+      unit is that of a package.
     type: str
-    required: true
   environment_file:
     description: Path of the environment file, which only root may read.
     type: path
-    required: true
   environment:
     description: Content of the environment file.
     type: str
-    required: true
+  files:
+    description: Further files that the service reads when it starts, none of which holds a secret.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Path of the file. Its directory is created, with mode 0755, unless it exists.
+        type: path
+        required: true
+      content:
+        description: Content of the file.
+        type: str
+        required: true
+      owner:
+        description: User that owns the file.
+        type: str
+        default: root
+      group:
+        description: Group that owns the file.
+        type: str
+        default: root
+      mode:
+        description: Mode of the file, as an octal number in quotes.
+        type: str
+        default: "0644"
   restart:
     description: >-
       Whether a running service is restarted where it has to be. One that does not run is started anyway.
@@ -42,8 +67,10 @@ attributes:
     description: Reports what would change.
     support: full
   diff_mode:
-    description: Shows the change of the unit file; the environment file holds secrets.
-    support: partial
+    description: >-
+      Shows the changes of all files. Of the environment file, it shows the lines that change, without the
+      values of those that may hold a secret.
+    support: full
 author: lakehouse.airflow maintainers (@lakehouse-airflow)
 """
 
@@ -55,6 +82,13 @@ EXAMPLES = r"""
     environment_file: /etc/example.env
     environment: |
       EXAMPLE_PORT="8000"
+
+- name: Configure and start the service of a package
+  lakehouse.airflow.systemd_unit:
+    name: example.service
+    files:
+      - path: /etc/systemd/system/example.service.d/restart.conf
+        content: "{{ lookup('ansible.builtin.file', 'restart.conf', rstrip=false) }}"
 """
 
 RETURN = r"""
@@ -69,12 +103,16 @@ restart_needed:
 """
 
 import os
+import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 PROPERTIES = ("ActiveState", "ExecMainStartTimestamp", "NeedDaemonReload", "UnitFileState")
+# Names of variables whose value is, or may hold, a secret.
+SECRET = re.compile("PASS|SECRET|TOKEN|KEY|AUTH|CONN|URL|BACKEND|KWARGS|DSN|CREDENTIAL", re.IGNORECASE)
 
 
 def parse_properties(text: str) -> dict[str, str]:
@@ -100,20 +138,44 @@ def needs_start(properties: dict[str, str], written: float) -> bool:
     return started.isdigit() and int(started) < int(written)
 
 
-def write(module: AnsibleModule, path: Path, content: str, mode: str) -> bool:
-    """Write ``content`` to ``path``, owned by root, unless it is there; return whether it was not."""
-    changed = not path.exists() or path.read_text(encoding="utf-8") != content
+def changed_lines(before: str, after: str) -> tuple[str, str]:
+    """Return the lines of an environment file that change, before and after, without what may be secret."""
+
+    def lines(text: str, other: str) -> str:
+        known = other.splitlines()
+        return "".join(f"{masked(line)}\n" for line in text.splitlines() if line not in known)
+
+    def masked(line: str) -> str:
+        name = line.split("=", 1)[0]
+        return f"{name}=********" if SECRET.search(name) else line
+
+    return lines(before, after), lines(after, before)
+
+
+def read(path: Path) -> str:
+    """Return the content of a file, empty if there is none."""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def write(module: AnsibleModule, file: dict[str, Any]) -> bool:
+    """Write a file unless it is there; return whether it was not.
+
+    :param file: ``path``, ``content``, ``owner``, ``group`` and ``mode``
+    """
+    path = Path(file["path"])
+    changed = not path.exists() or read(path) != file["content"]
     if changed and not module.check_mode:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         if not path.exists():
             # A new file must not be readable by others before it has its mode.
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with tempfile.NamedTemporaryFile("w", dir=module.tmpdir, delete=False, encoding="utf-8") as stream:
-            stream.write(content)
+            stream.write(file["content"])
         module.atomic_move(stream.name, str(path))
     if not path.exists():
         return True
     attributes = module.load_file_common_arguments(
-        {"path": str(path), "owner": "root", "group": "root", "mode": mode}
+        {key: file[key] for key in ("owner", "group", "mode")} | {"path": str(path)}
     )
     return bool(module.set_fs_attributes_if_different(attributes, changed))
 
@@ -136,19 +198,39 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "unit": {"type": "str", "required": True},
-            "environment_file": {"type": "path", "required": True},
-            "environment": {"type": "str", "required": True, "no_log": True},
+            "unit": {"type": "str"},
+            "environment_file": {"type": "path"},
+            "environment": {"type": "str", "no_log": True},
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "content": {"type": "str", "required": True},
+                    "owner": {"type": "str", "default": "root"},
+                    "group": {"type": "str", "default": "root"},
+                    "mode": {"type": "str", "default": "0644"},
+                },
+            },
             "restart": {"type": "bool", "default": True},
         },
+        required_together=[("environment_file", "environment")],
         supports_check_mode=True,
     )
-    name, unit, environment = (module.params[key] for key in ("name", "unit", "environment"))
-    unit_file, environment_file = Path("/etc/systemd/system", name), Path(module.params["environment_file"])
-    before = unit_file.read_text(encoding="utf-8") if unit_file.exists() else ""
+    name, files = module.params["name"], list(module.params["files"])
+    root = {"owner": "root", "group": "root"}
+    if module.params["unit"] is not None:
+        unit_file = f"/etc/systemd/system/{name}"
+        files.append(root | {"path": unit_file, "content": module.params["unit"], "mode": "0644"})
+    diffs = [(file["path"], read(Path(file["path"])), file["content"]) for file in files]
+    if module.params["environment_file"] is not None:
+        path, content = module.params["environment_file"], module.params["environment"]
+        files.append(root | {"path": path, "content": content, "mode": "0600"})
+        diffs.append((path, *changed_lines(read(Path(path)), content)))
 
-    changed = write(module, environment_file, environment, "0600")
-    changed |= write(module, unit_file, unit, "0644")
+    # A list, for all of them have to be written.
+    changed = any([write(module, file) for file in files])  # noqa: C419
     written_now = changed
 
     def show() -> dict[str, str]:
@@ -166,9 +248,8 @@ def main() -> None:
         if not module.check_mode:
             systemctl(module, "enable", "--quiet", name)
         changed = True
-    written = max(
-        (path.stat().st_mtime for path in (unit_file, environment_file) if path.exists()), default=0
-    )
+    paths = [Path(file["path"]) for file in files]
+    written = max((path.stat().st_mtime for path in paths if path.exists()), default=0)
     # Times have whole seconds: what was written just now is newer in any case.
     needed = written_now or needs_start(properties, written)
     restart = needed and (module.params["restart"] or not runs(properties))
@@ -179,12 +260,11 @@ def main() -> None:
         changed=changed or restart,
         restarted=restart,
         restart_needed=needed and not restart,
-        diff={
-            "before": before,
-            "after": unit,
-            "before_header": str(unit_file),
-            "after_header": str(unit_file),
-        },
+        diff=[
+            {"before": before, "after": after, "before_header": path, "after_header": path}
+            for path, before, after in diffs
+            if before != after
+        ],
     )
 
 

@@ -7,43 +7,40 @@ from typing import Any
 import pytest
 from filter.smoke_test import workers_to_test
 
-MARKER = "/etc/airflow/smoke-test.passed"
-UNITS = "/etc/systemd/system"
+WORKERS = ["worker2", "worker1", "worker3"]
 
 
-def host(**times: float) -> dict[str, Any]:
-    """Return the registered files of a host: the time of the marker, of the worker and of the scheduler."""
-    paths = {
-        "tested": MARKER,
-        "worker": f"{UNITS}/airflow-worker.service",
-        "scheduler": f"{UNITS}/airflow-scheduler.service",
+def host(*newer: str) -> dict[str, Any]:
+    """Return what is registered of a host on which the services ``newer`` have changed."""
+    return {
+        "__airflow_smoke_test_changed": {
+            "stdout_lines": [f"/etc/systemd/system/airflow-{service}.service" for service in newer]
+        }
     }
-    files = [{"path": paths[name], "mtime": time} for name, time in times.items()]
-    return {"__airflow_smoke_test_files": {"files": files}}
 
 
 @pytest.mark.parametrize(
     ("control", "worker1", "worker2", "expected"),
     [
-        (host(tested=9, scheduler=5), host(tested=9, worker=5), host(tested=9, worker=5), []),
-        (host(tested=9, scheduler=5), host(tested=9, worker=10), host(tested=9, worker=5), ["worker1"]),
-        (host(tested=9, scheduler=5), host(tested=9, worker=5), host(worker=5), ["worker2"]),
-        (
-            host(tested=9, scheduler=10),
-            host(tested=9, worker=5),
-            host(tested=9, worker=5),
-            ["worker1", "worker2"],
-        ),
-        (host(scheduler=5), host(worker=5), host(worker=5), ["worker1", "worker2"]),
+        (host(), host(), host(), []),
+        (host(), host("worker"), host(), ["worker1"]),
+        (host("scheduler"), host(), host(), ["worker1", "worker2"]),
+        (host("scheduler"), host("worker"), host(), ["worker1", "worker2"]),
     ],
 )
 def test_workers_to_test(control: Any, worker1: Any, worker2: Any, expected: list[str]) -> None:
+    """The worker3 was left out of the run."""
     hostvars = {"worker2": worker2, "control": control, "worker1": worker1}
-    assert workers_to_test(hostvars, hostvars, MARKER) == expected
+    assert workers_to_test(hostvars, hostvars, WORKERS) == expected
+
+
+def test_the_environment_file_counts_as_the_unit_does() -> None:
+    hostvars = {"worker1": {"__airflow_smoke_test_changed": {"stdout_lines": ["/etc/airflow/worker.env"]}}}
+    assert workers_to_test(hostvars, hostvars, WORKERS) == ["worker1"]
 
 
 def test_a_host_that_is_control_host_and_worker() -> None:
-    hostvars = {"one": host(tested=9, worker=5, scheduler=10), "two": host(tested=9, worker=5)}
-    assert workers_to_test(hostvars, hostvars, MARKER) == ["one", "two"]
-    hostvars["one"] = host(tested=9, worker=10, scheduler=5)
-    assert workers_to_test(hostvars, hostvars, MARKER) == ["one"]
+    hostvars = {"worker1": host("worker", "scheduler"), "worker2": host()}
+    assert workers_to_test(hostvars, hostvars, WORKERS) == ["worker1", "worker2"]
+    hostvars["worker1"] = host("worker")
+    assert workers_to_test(hostvars, hostvars, WORKERS) == ["worker1"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from modules.systemd_unit import needs_start, parse_properties, runs
+from modules.systemd_unit import changed_lines, needs_start, parse_properties, runs
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,27 @@ def test_properties_may_hold_equal_signs() -> None:
 )
 def test_a_service_that_does_not_run_is_started_whatever_restart_says(state: str, expected: bool) -> None:  # noqa: FBT001
     assert runs({"ActiveState": state}) is expected
+
+
+def test_the_difference_of_an_environment_file_shows_no_secret() -> None:
+    before = 'AIRFLOW_HOME=/a\nAIRFLOW__CORE__FERNET_KEY="one"\nAIRFLOW__CORE__PARALLELISM="32"\n'
+    after = 'AIRFLOW_HOME=/a\nAIRFLOW__CORE__FERNET_KEY="two"\nAIRFLOW__CORE__PARALLELISM="64"\n'
+    assert changed_lines(before, after) == (
+        'AIRFLOW__CORE__FERNET_KEY=********\nAIRFLOW__CORE__PARALLELISM="32"\n',
+        'AIRFLOW__CORE__FERNET_KEY=********\nAIRFLOW__CORE__PARALLELISM="64"\n',
+    )
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "CELERY__BROKER_URL",
+        "CELERY__FLOWER_BASIC_AUTH",
+        "CELERY__RESULT_BACKEND",
+        "DATABASE__SQL_ALCHEMY_CONN",
+        "API_AUTH__JWT_SECRET",
+        "SMTP__SMTP_PASSWORD",
+    ],
+)
+def test_what_may_be_a_secret_is_masked(option: str) -> None:
+    assert changed_lines("", f'AIRFLOW__{option}="secret"') == ("", f"AIRFLOW__{option}=********\n")
