@@ -96,6 +96,11 @@ def reachable(hosts: Iterable[str], hostvars: HostVars) -> list[str]:
     return [host for host in names if answered(hostvars[host])] or names
 
 
+def outside_limit(hosts: Iterable[str], hostvars: HostVars) -> list[str]:
+    """Return the hosts that are not part of this run, sorted: it has not tried to contact them."""
+    return [host for host in sorted(hosts) if CONTACTED not in hostvars[host]]
+
+
 def left_out(hosts: Iterable[str], hostvars: HostVars) -> list[str]:
     """Return a sentence for each host that a run has left out."""
     return [
@@ -156,6 +161,7 @@ class FilterModule:
             "hosts_entries": hosts_entries,
             "ip_address": ip_address,
             "left_out": left_out,
+            "outside_limit": outside_limit,
             "reachable": reachable,
             "refused_variables": refused_variables,
             "worker_queue": worker_queue,

@@ -141,15 +141,15 @@ def needs_start(properties: dict[str, str], written: float) -> bool:
 def changed_lines(before: str, after: str) -> tuple[str, str]:
     """Return the lines of an environment file that change, before and after, without what may be secret."""
 
-    def lines(text: str, other: str) -> str:
+    def lines(text: str, other: str, mask: str) -> str:
         known = other.splitlines()
-        return "".join(f"{masked(line)}\n" for line in text.splitlines() if line not in known)
+        return "".join(f"{masked(line, mask)}\n" for line in text.splitlines() if line not in known)
 
-    def masked(line: str) -> str:
+    def masked(line: str, mask: str) -> str:
         name = line.split("=", 1)[0]
-        return f"{name}=********" if SECRET.search(name) else line
+        return f"{name}={mask}" if SECRET.search(name) else line
 
-    return lines(before, after), lines(after, before)
+    return lines(before, after, "(hidden)"), lines(after, before, "(hidden, changed)")
 
 
 def read(path: Path) -> str:

@@ -15,6 +15,7 @@ from filter.inventory import (
     hosts_entries,
     ip_address,
     left_out,
+    outside_limit,
     reachable,
     refused_variables,
     worker_queues,
@@ -104,6 +105,7 @@ def test_hosts_that_did_not_answer_are_left_out() -> None:
     }
     assert reachable(["c", "b", "a"], contacted) == ["a"]
     assert reachable(["c", "b"], contacted) == ["b", "c"]
+    assert outside_limit(["c", "b", "a"], contacted) == ["c"]
     assert left_out(["b", "a"], contacted) == ["a (failed, see its error above)", "b (unreachable)"]
 
 

@@ -38,8 +38,8 @@ def test_the_difference_of_an_environment_file_shows_no_secret() -> None:
     before = 'AIRFLOW_HOME=/a\nAIRFLOW__CORE__FERNET_KEY="one"\nAIRFLOW__CORE__PARALLELISM="32"\n'
     after = 'AIRFLOW_HOME=/a\nAIRFLOW__CORE__FERNET_KEY="two"\nAIRFLOW__CORE__PARALLELISM="64"\n'
     assert changed_lines(before, after) == (
-        'AIRFLOW__CORE__FERNET_KEY=********\nAIRFLOW__CORE__PARALLELISM="32"\n',
-        'AIRFLOW__CORE__FERNET_KEY=********\nAIRFLOW__CORE__PARALLELISM="64"\n',
+        'AIRFLOW__CORE__FERNET_KEY=(hidden)\nAIRFLOW__CORE__PARALLELISM="32"\n',
+        'AIRFLOW__CORE__FERNET_KEY=(hidden, changed)\nAIRFLOW__CORE__PARALLELISM="64"\n',
     )
 
 
@@ -55,4 +55,4 @@ def test_the_difference_of_an_environment_file_shows_no_secret() -> None:
     ],
 )
 def test_what_may_be_a_secret_is_masked(option: str) -> None:
-    assert changed_lines("", f'AIRFLOW__{option}="secret"') == ("", f"AIRFLOW__{option}=********\n")
+    assert changed_lines("", f'AIRFLOW__{option}="secret"') == ("", f"AIRFLOW__{option}=(hidden, changed)\n")

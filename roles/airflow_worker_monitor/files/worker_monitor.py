@@ -20,6 +20,8 @@ from kombu.exceptions import OperationalError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+# Written by the role: the queues of each worker.
+WORKERS = Path("/etc/airflow/worker-monitor.json")
 STATUS = Path("/run/airflow-worker-monitor/status.json")
 # Seconds: from one check of all workers to the next, and from one question for a worker's slots to the next.
 CHECK_INTERVAL = 2.0
@@ -209,7 +211,7 @@ def create_app(broker_url: str) -> Celery:
 
 def main() -> None:
     now = time.monotonic()
-    expected = json.loads(os.environ["AIRFLOW__WORKER_MONITOR__WORKERS"])
+    expected = json.loads(WORKERS.read_text(encoding="utf-8"))
     monitor = Monitor(
         {name: Worker(queues=queues, seen=now) for name, queues in expected.items()},
         float(os.environ["AIRFLOW__WORKER_MONITOR__TIMEOUT"]),
