@@ -16,6 +16,7 @@ description:
   - Runs on the controller. The file is created with mode 0600 and replaced atomically under a lock.
   - A file that others can read or that belongs to another user is refused, unless it is encrypted.
   - A file encrypted with Ansible Vault is read, but never written. A secret missing from it is an error.
+  - In check mode nothing is written, so a secret that is missing is another one each time.
 options:
   _terms:
     description: Names of the secrets.
@@ -136,28 +137,31 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def ensure_secret(path: Path, name: str, load: Callable[[str], Any]) -> str:
+def ensure_secret(path: Path, name: str, load: Callable[[str], Any], *, keep: bool = True) -> str:
     """Return the secret ``name`` kept in ``path``, generating it first if it is missing.
 
     :param path: the secrets file, created with mode 0600
     :param name: a key of :data:`GENERATORS`
     :param load: as for :func:`stored_secrets`
+    :param keep: whether a generated secret is written; not in check mode, which changes nothing
     :raises AnsibleLookupError: ``name`` is unknown, or the file cannot be used, or is encrypted and lacks it
     """
     if name not in GENERATORS:
         raise AnsibleLookupError(f"unknown secret '{name}'; known are: {', '.join(sorted(GENERATORS))}")
     if (kept := stored_secrets(path, load)).get(name):
         return kept[name]
+    if path.exists() and path.stat().st_size and is_encrypted(path):
+        raise AnsibleLookupError(
+            f"{path} is encrypted and has no '{name}'; add it with 'ansible-vault edit {path}'"
+        )
+    if not keep:
+        return GENERATORS[name]()
     path.parent.mkdir(parents=True, exist_ok=True)
     # Forks ask at the same time: the first one generates the secret, the others must read that one.
     with locked(path):
         kept = stored_secrets(path, load)
         if kept.get(name):
             return kept[name]
-        if path.exists() and path.stat().st_size and is_encrypted(path):
-            raise AnsibleLookupError(
-                f"{path} is encrypted and has no '{name}'; add it with 'ansible-vault edit {path}'"
-            )
         kept[name] = GENERATORS[name]()
         # mkstemp creates the file with mode 0600.
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
@@ -195,7 +199,8 @@ class LookupModule(LookupBase):
         variables = variables or {}
         self.set_options(var_options=variables, direct=kwargs)
         path = secrets_file(self.get_option("airflow_secrets_file"), variables.get("inventory_dir"))
-        return [ensure_secret(path, term, self._load) for term in terms]
+        keep = not variables.get("ansible_check_mode", False)
+        return [ensure_secret(path, term, self._load, keep=keep) for term in terms]
 
     def _load(self, name: str) -> Any:
         # Not cached: another fork may have added a secret since.

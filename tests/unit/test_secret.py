@@ -38,6 +38,13 @@ def test_a_secret_is_generated_once(path: Path, name: str) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_check_mode_writes_nothing(path: Path) -> None:
+    assert ensure_secret(path, "airflow_admin_password", load, keep=False)
+    assert list(path.parent.iterdir()) == []
+    made = ensure_secret(path, "airflow_admin_password", load)
+    assert ensure_secret(path, "airflow_admin_password", load, keep=False) == made
+
+
 def test_secrets_differ(path: Path) -> None:
     assert len({ensure_secret(path, name, load) for name in GENERATORS}) == len(GENERATORS)
 
