@@ -16,6 +16,8 @@ with DAG(
     description="Runs a task on each worker; the playbook triggers it, and so may you",
     schedule=None,
     is_paused_upon_creation=False,
+    # A run does not end before each worker has run or skipped its task, and one may be down for long.
+    max_active_runs=1000,
     tags=["lakehouse"],
 ):
 
