@@ -2,6 +2,7 @@
 
 A Jinja default is compared as text; the spec may leave it out, and must for another type than text, to which
 antsibull-docs converts defaults. A required option has no default. Names that start with "__" are internal.
+A role without defaults needs no spec.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def differences(role: Path) -> list[str]:
     """Return one sentence for each difference between the defaults and the spec of a role."""
     defaults = load_defaults(role)
     entry_points = load_entry_points(role)
-    if not entry_points:
+    if defaults and not entry_points:
         return ["has no meta/argument_specs.yml"]
     options: Options = {}
     found = []

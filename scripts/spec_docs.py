@@ -2,6 +2,7 @@
 
 docs/variables.md has the variables that users can set. All of those have a default, so an entry point with a
 required option is one that playbooks and roles call with parameters: its options are in the README only.
+A role without an argument spec has a README.md that is written by hand.
 """
 
 from __future__ import annotations
@@ -185,7 +186,9 @@ def pages(root: Path) -> dict[Path, str]:
     """Return the content of every generated file by its path."""
     roles = root / "roles"
     return {root / "docs" / "variables.md": variables_page(roles)} | {
-        role / "README.md": readme(role) for role in check_specs.roles(roles)
+        role / "README.md": readme(role)
+        for role in check_specs.roles(roles)
+        if check_specs.load_entry_points(role)
     }
 
 

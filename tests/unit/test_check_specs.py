@@ -90,5 +90,7 @@ def test_entry_points_agree(role: Path) -> None:
     assert write(role, "a: 1", option, option.replace("int", "str")) == ["a differs between the entry points"]
 
 
-def test_role_without_spec_is_named(role: Path) -> None:
+def test_role_without_spec_has_no_defaults(role: Path) -> None:
+    assert check_specs.differences(role) == []
+    (role / "defaults" / "main.yml").write_text("a: 1", encoding="utf-8")
     assert check_specs.differences(role) == ["has no meta/argument_specs.yml"]

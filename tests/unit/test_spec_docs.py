@@ -108,6 +108,12 @@ def test_readme_keeps_what_is_written_by_hand(role: Path) -> None:
     assert "stale" not in readme
 
 
+def test_readme_of_a_role_without_spec_is_written_by_hand(role: Path) -> None:
+    assert role / "README.md" in spec_docs.pages(role.parent.parent)
+    (role / "meta" / "argument_specs.yml").unlink()
+    assert role / "README.md" not in spec_docs.pages(role.parent.parent)
+
+
 def test_wrong_markup_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"O\(a:b:c\)"):
         spec_docs.markdown("See O(a:b:c).", "broker", "main")
