@@ -50,5 +50,5 @@ def test_without_a_control_host_nothing_is_done(cluster: Cluster) -> None:
     assert done.returncode != 0
     assert set(done.changed.values()) == {0}
     assert "control did not answer, and nothing is done without a control host" in done.text
-    assert "Check memory" not in done.output
+    assert "Check the host" not in done.output
     cluster.wait_healthy()
