@@ -24,7 +24,7 @@ def ran(result: Result, *tasks: str) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "task"),
     [
-        ("postgres", "Template pg_hba.conf"),
+        ("postgres", "Configure and start PostgreSQL"),
         ("valkey", "Template lakehouse.conf"),
         ("webservers", "Run airflow-api-server"),
         ("workers", "Run airflow-worker"),

@@ -1,4 +1,4 @@
-"""Two hosts were added to the group `workers`, and the playbook ran again."""
+"""Two hosts were added to the group `workers`, and the playbook ran again, for one of them with --limit."""
 
 from __future__ import annotations
 
@@ -7,10 +7,23 @@ from typing import TYPE_CHECKING
 from testlib import WORKER_MONITOR
 
 if TYPE_CHECKING:
-    from testlib import Airflow, Cluster, Flower
+    from testlib import Airflow, Cluster, Flower, Result
 
 NAMES = {"worker1", "worker2", "worker3"}
 OLD_HOSTS = {"control", "worker1"}
+
+
+def test_a_run_with_a_limit_adds_the_worker_to_all_that_have_to_know_it(
+    limited_run: Result, whole_run: Result
+) -> None:
+    """The control host is outside of the limit, and a run without it finds nothing more to change."""
+    assert limited_run.changed.keys() == {"worker3"}
+    assert limited_run.changed["worker3"] > 0
+    assert "Run the smoke test" in limited_run.output
+    changed = whole_run.changed
+    assert changed.pop("worker2") > 0
+    # The smoke test of worker2, and its marker file on each host.
+    assert changed == {"control": 2, "worker1": 1, "worker3": 1}
 
 
 def test_all_three_workers_are_online_in_flower(cluster: Cluster, flower: Flower) -> None:
