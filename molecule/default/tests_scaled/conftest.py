@@ -1,4 +1,4 @@
-"""Two bare hosts in the group `workers`: worker3 is set up by a run with --limit, then worker2 by a run without."""
+"""Two bare hosts in the group `workers`: a run with --limit sets up worker3, then one without sets up worker2."""
 
 from __future__ import annotations
 
