@@ -1,4 +1,4 @@
-"""Two bare hosts in the group `workers`: a run with --limit sets up worker3, then one without sets up worker2."""
+"""Two bare hosts in the group `workers`: a run with --limit adds worker3, then one without adds worker2."""
 
 from __future__ import annotations
 
