@@ -236,6 +236,7 @@ class Run:
 # Some variables show only where they end a run, or in its output.
 RUNS = {
     "airflow_version": Run({"airflow_version": "3.0.0"}),
+    "airflow_group_names": Run({"airflow_group_names": {"workers": "nowhere", "masters": "celery"}}),
     "airflow_results": Run({"airflow_results_host": "elsewhere", "airflow_results_port": 5434}),
     "preflight_min_memory_mb": Run({"preflight_min_memory_mb": 100_000_000}),
     "preflight_min_disk_mb": Run({"preflight_min_disk_mb": 100_000_000}),
@@ -287,6 +288,16 @@ AIRFLOW = [
         {"api": {"expose_config": True}, "core": {"default_task_retries": 4}},
         api("config/section/core/option/default_task_retries", "sections"),
         [{"name": "core", "options": [{"key": "default_task_retries", "value": "4"}]}],
+    ),
+    Row(
+        "airflow_group_names",
+        {"workers": "celery"},
+        refused(
+            "airflow_group_names",
+            "'nowhere', for workers, is not a group of the inventory",
+            "'masters' is not a group of the collection",
+        ),
+        [],
     ),
     Row("airflow_parallelism", 24, environment("airflow-scheduler", "CORE__PARALLELISM"), "24"),
     Row(
@@ -539,6 +550,10 @@ VALUES = {row.name: row.value for row in TABLE}
 def write_inventory(cluster: Cluster, name: str, variables: dict[str, Any]) -> Path:
     inventory = copy.deepcopy(cluster.content)
     inventory["vars"].update(variables)
+    # The collection's name of a group is that of a group of others, whose host must not be touched.
+    children = inventory["children"]
+    children["celery"] = children["workers"]
+    children["workers"] = {"hosts": {"unrelated": {"ansible_host": "192.0.2.1"}}}
     if name == "airflow_worker_batch":
         # Three names of the host, in the group that the play before fills otherwise.
         workers = {f"worker{number}": inventory["hosts"]["single"] for number in range(3)}
