@@ -29,7 +29,7 @@ def inventory(cluster: Cluster, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("playbook", ["site.yml", "playbooks/dags.yml", "playbooks/verify.yml"])
+@pytest.mark.parametrize("playbook", ["playbooks/hosts.yml", "playbooks/dags.yml"])
 def test_hosts_of_others_are_not_touched(cluster: Cluster, inventory: Path, playbook: str) -> None:
     done = run_command("ansible-playbook", f"--inventory={inventory}", playbook).assert_success()
     assert done.changed.keys() <= {host.name for host in cluster.hosts()}
