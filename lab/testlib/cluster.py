@@ -13,7 +13,7 @@ from testlib import broker
 from testlib.airflow_api import Airflow
 from testlib.flower import Flower
 from testlib.host import Host
-from testlib.units import GROUP_UNITS, WORKER_HEALTH
+from testlib.units import GROUP_UNITS, OPTIONAL_GROUPS, WORKER_HEALTH
 from testlib.wait import wait_for
 
 if TYPE_CHECKING:
@@ -42,9 +42,11 @@ class Cluster:
         return self._hosts[name]
 
     def hosts(self, group: str | None = None) -> list[Host]:
-        """Return the hosts of a group, or all hosts."""
+        """Return the hosts that run the units of a group, or all hosts."""
         if group is None:
             return list(self._hosts.values())
+        if group in OPTIONAL_GROUPS and group not in self.content["children"]:
+            group = "schedulers"
         members = self.content["children"].get(group, {"hosts": {}})["hosts"]
         return [self._hosts[name] for name in members]
 
@@ -125,8 +127,9 @@ class Cluster:
     def secrets_file(self) -> Path:
         return Path(self.content["vars"]["airflow_secrets_file"])
 
-    def airflow(self) -> Airflow:
-        url = f"http://{self.one('webservers').address}:8080"
+    def airflow(self, host: Host | None = None) -> Airflow:
+        """Return a session with the API server of a host, by default the first one's."""
+        url = f"http://{(host or self.one('webservers')).address}:8080"
         return Airflow(url, "admin", self.secrets["airflow_admin_password"])
 
     def flower(self) -> Flower:

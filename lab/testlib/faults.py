@@ -39,6 +39,29 @@ def crash(host: Host, unit: str) -> None:
 
 
 @contextmanager
+def dead(host: Host, unit: str) -> Iterator[None]:
+    """Kill all processes of a unit; systemd does not start it again before the exit."""
+    try:
+        host.configure(unit, {}, "Restart=no\n")
+        host.check_output("systemctl kill --signal=KILL %s", unit)
+        yield
+    finally:
+        host.unconfigure()
+        host.check_output("systemctl start %s", unit)
+
+
+@contextmanager
+def silent(host: Host, port: int) -> Iterator[None]:
+    """Drop the packets that arrive at a port of a host: to its clients the host is switched off."""
+    rule = f"INPUT -p tcp --dport {port} -j DROP"
+    try:
+        host.check_output(f"iptables --wait -I {rule}")
+        yield
+    finally:
+        host.check_output(f"! iptables --wait -C {rule} || iptables --wait -D {rule}")
+
+
+@contextmanager
 def stopped(unit: str, *hosts: Host) -> Iterator[None]:
     """Stop a unit on each of the hosts."""
     try:

@@ -8,11 +8,15 @@ WORKER_HEALTH = "airflow-worker-health"
 GROUP_UNITS = {
     "postgres": ["postgresql"],
     "valkey": ["valkey-server"],
-    "schedulers": ["airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"],
+    "schedulers": ["airflow-scheduler"],
+    "dag_processors": ["airflow-dag-processor"],
+    "triggerers": ["airflow-triggerer"],
     "webservers": ["airflow-api-server"],
     "flower": ["airflow-flower", WORKER_MONITOR],
     "workers": ["airflow-worker"],
 }
+# Those whose work the schedulers do where they have no host.
+OPTIONAL_GROUPS = ("dag_processors", "triggerers")
 # Those that are commands of Airflow; the worker monitor is none.
 AIRFLOW_UNITS = {
     group: [unit for unit in units if unit != WORKER_MONITOR]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import json
 import os
 import re
 import secrets
@@ -202,6 +203,15 @@ def retries(run: str, task: str) -> Look:
     return lambda after: re.findall(rf"{task} \((\d+) retries left\)", after.results[run].text)
 
 
+def reported(key: str) -> Look:
+    """Return what the report of the last run that verified the cluster says."""
+    return lambda _after: json.loads((DIRECTORY / "report.json").read_text(encoding="utf-8"))[key]
+
+
+def failed_checks(after: After) -> set[str]:
+    return {check["check"] for check in reported("checks")(after) if check["state"] == "failed"}
+
+
 def batches(after: After) -> int:
     """Return in how many batches a dry run restarts the three workers of its inventory."""
     return after.results["airflow_worker_batch"].assert_success().text.count("Restart the workers in batches")
@@ -226,13 +236,14 @@ class Run:
 # Some variables show only where they end a run, or in its output.
 RUNS = {
     "airflow_version": Run({"airflow_version": "3.0.0"}),
+    "airflow_group_names": Run({"airflow_group_names": {"workers": "nowhere", "masters": "celery"}}),
     "airflow_results": Run({"airflow_results_host": "elsewhere", "airflow_results_port": 5434}),
     "preflight_min_memory_mb": Run({"preflight_min_memory_mb": 100_000_000}),
     "preflight_min_disk_mb": Run({"preflight_min_disk_mb": 100_000_000}),
     "preflight_max_clock_skew": Run({"preflight_max_clock_skew": -100}),
     "airflow_ready_timeout": Run(
         {"airflow_ready_timeout": 2, "airflow_flower_password": "another password"},
-        ["playbooks/verify.yml"],
+        ["--tags=verify", "--skip-tags=validate,smoke_test", "site.yml"],
     ),
     "airflow_smoke_test_timeout": Run({"airflow_smoke_test_timeout": 3}, ["--tags=smoke_test", "site.yml"]),
     "airflow_worker_batch": Run({}, ["--check", "playbooks/workers.yml"]),
@@ -278,6 +289,16 @@ AIRFLOW = [
         api("config/section/core/option/default_task_retries", "sections"),
         [{"name": "core", "options": [{"key": "default_task_retries", "value": "4"}]}],
     ),
+    Row(
+        "airflow_group_names",
+        {"workers": "celery"},
+        refused(
+            "airflow_group_names",
+            "'nowhere', for workers, is not a group of the inventory",
+            "'masters' is not a group of the collection",
+        ),
+        [],
+    ),
     Row("airflow_parallelism", 24, environment("airflow-scheduler", "CORE__PARALLELISM"), "24"),
     Row(
         "airflow_max_active_tasks_per_dag",
@@ -290,6 +311,13 @@ AIRFLOW = [
         90,
         retries("airflow_ready_timeout", "Wait until Flower lists every worker"),
         ["2", "1"],
+    ),
+    # Written by the further run in which Flower refuses the password.
+    Row(
+        "airflow_report_file",
+        str(DIRECTORY / "report.json"),
+        each(reported("healthy"), failed_checks),
+        [False, {"flower", "flower_lists_worker"}],
     ),
     Row(
         "airflow_host_address",
@@ -522,6 +550,10 @@ VALUES = {row.name: row.value for row in TABLE}
 def write_inventory(cluster: Cluster, name: str, variables: dict[str, Any]) -> Path:
     inventory = copy.deepcopy(cluster.content)
     inventory["vars"].update(variables)
+    # The collection's name of a group is that of a group of others, whose host must not be touched.
+    children = inventory["children"]
+    children["celery"] = children["workers"]
+    children["workers"] = {"hosts": {"unrelated": {"ansible_host": "192.0.2.1"}}}
     if name == "airflow_worker_batch":
         # Three names of the host, in the group that the play before fills otherwise.
         workers = {f"worker{number}": inventory["hosts"]["single"] for number in range(3)}
