@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def healthy_at_the_end(cluster: Cluster) -> Iterator[None]:
+def healthy_at_the_end(cluster: Cluster, airflow: Airflow) -> Iterator[None]:
     yield
     cluster.wait_healthy()
+    airflow.wait_healthy()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from testlib import faults, run_command
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testlib import Cluster, Result
+    from testlib import Airflow, Cluster, Result
 
 
 def verify(cluster: Cluster, path: Path) -> tuple[Result, dict[str, Any]]:
@@ -36,7 +36,7 @@ def test_a_healthy_cluster(cluster: Cluster, tmp_path: Path) -> None:
     assert {("scheduler", "webserver1"), ("flower_lists_worker", "worker2")} <= checks
 
 
-def test_an_unhealthy_cluster(cluster: Cluster, tmp_path: Path) -> None:
+def test_an_unhealthy_cluster(cluster: Cluster, airflow: Airflow, tmp_path: Path) -> None:
     with (
         faults.stopped("airflow-worker", cluster.host("worker2")),
         faults.stopped("airflow-api-server", cluster.host("scheduler1")),
@@ -51,3 +51,4 @@ def test_an_unhealthy_cluster(cluster: Cluster, tmp_path: Path) -> None:
     ]
     assert "worker_answers_ping: 1 ok; FAILED worker2 (no reply)" in result.text
     cluster.wait_healthy()
+    airflow.wait_healthy()
