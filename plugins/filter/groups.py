@@ -13,29 +13,32 @@ VARIABLE = "airflow_group_names"
 
 
 def inventory_groups(
-    names: Mapping[str, str], groups: Groups, substitutes: Mapping[str, str]
+    names: Mapping[str, str], groups: Groups, substitutes: Mapping[str, str], excluded: str
 ) -> dict[str, list[str]]:
-    """Return the group of the inventory for each group of the collection, in a list; [] if there is none.
+    """Return the pattern of hosts for each group of the collection, a list; [] if there is none.
 
     :param names: the names that the inventory has for the groups of the collection
     :param groups: the hosts of each group of the inventory
     :param substitutes: the group whose hosts do the work of another one that has no hosts
+    :param excluded: a group, which may not exist, whose hosts are excluded
     """
+    exclusion = [f"!{excluded}"] if excluded in groups else []
     return {
-        name: [group for group in [names[substitute]] if group in groups]
+        name: [names[substitute], *exclusion] if names[substitute] in groups else []
         for name in names
         for substitute in [name if groups.get(names[name]) else substitutes.get(name, name)]
     }
 
 
 def group_hosts(found: Groups, groups: Groups) -> dict[str, list[str]]:
-    """Return the hosts of each group of the collection.
+    """Return the hosts of each group of the collection, those that the patterns exclude among them.
 
     :param found: what ``inventory_groups`` returns
     :param groups: the hosts of each group of the inventory
     """
     return {
-        name: [host for group in inventory for host in groups[group]] for name, inventory in found.items()
+        name: [host for group in pattern if not group.startswith("!") for host in groups[group]]
+        for name, pattern in found.items()
     }
 
 

@@ -14,7 +14,7 @@ NAMES = {name: name for name in ("schedulers", "triggerers", "workers")}
 def test_a_group_has_the_name_of_the_inventory() -> None:
     names = {**NAMES, "workers": "airflow_workers"}
     groups = {"schedulers": ["a"], "triggerers": ["b"], "airflow_workers": ["c"], "workers": ["foreign"]}
-    found = inventory_groups(names, groups, SUBSTITUTES)
+    found = inventory_groups(names, groups, SUBSTITUTES, "excluded")
     assert found == {
         "schedulers": ["schedulers"],
         "triggerers": ["triggerers"],
@@ -25,13 +25,21 @@ def test_a_group_has_the_name_of_the_inventory() -> None:
 
 def test_another_group_does_the_work_of_an_optional_one() -> None:
     for groups in ({"control": ["a"]}, {"control": ["a"], "triggerers": []}):
-        found = inventory_groups({**NAMES, "schedulers": "control"}, groups, SUBSTITUTES)
+        found = inventory_groups({**NAMES, "schedulers": "control"}, groups, SUBSTITUTES, "excluded")
         assert group_hosts(found, groups) == {"schedulers": ["a"], "triggerers": ["a"], "workers": []}
         assert found["triggerers"] == ["control"]
 
 
+def test_a_group_can_be_excluded_from_all_patterns() -> None:
+    """A pattern of exclusions alone would match all other hosts."""
+    groups = {"schedulers": ["a"], "excluded": ["a"]}
+    found = inventory_groups(NAMES, groups, {}, "excluded")
+    assert found == {"schedulers": ["schedulers", "!excluded"], "triggerers": [], "workers": []}
+    assert group_hosts(found, groups)["schedulers"] == ["a"]
+
+
 def test_a_group_that_the_inventory_lacks_is_in_no_pattern() -> None:
-    assert inventory_groups(NAMES, {"workers": []}, SUBSTITUTES) == {
+    assert inventory_groups(NAMES, {"workers": []}, SUBSTITUTES, "excluded") == {
         "schedulers": [],
         "triggerers": [],
         "workers": ["workers"],
