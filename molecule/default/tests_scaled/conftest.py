@@ -12,7 +12,16 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def limited_run(cluster: Cluster) -> Result:
+def check_run(cluster: Cluster) -> Result:
+    """Run in check mode first, while both hosts are bare."""
+    done = run_site(cluster.inventory, "--check", "--diff").assert_success()
+    assert not cluster.host("worker3").file("/opt/airflow").exists
+    return done
+
+
+@pytest.fixture(scope="session", autouse=True)
+def limited_run(cluster: Cluster, check_run: Result) -> Result:
+    del check_run
     return run_site(cluster.inventory, "--limit=worker3").assert_success()
 
 

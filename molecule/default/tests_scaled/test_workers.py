@@ -13,6 +13,12 @@ NAMES = {"worker1", "worker2", "worker3"}
 OLD_HOSTS = {"control", "worker1"}
 
 
+def test_check_mode_shows_what_bare_hosts_would_get(check_run: Result) -> None:
+    assert check_run.changed["worker2"] > 0
+    assert "would be built, and become /opt/airflow/current" in check_run.text
+    assert '"worker3": ["default", "host.worker3"]' in check_run.text
+
+
 def test_a_run_with_a_limit_adds_the_worker_to_all_that_have_to_know_it(
     limited_run: Result, whole_run: Result
 ) -> None:
