@@ -1,7 +1,7 @@
 WORKERS ?= 1
 DAGS ?= dags
 DAG ?= example_workers
-SCENARIOS := default split bookworm resilience
+SCENARIOS := default split bookworm existing resilience
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Behind a proxy that re-signs TLS: uv trusts the certificates that this machine trusts.

@@ -56,6 +56,10 @@ class Cluster:
         assert hosts, f"no host in the group {group}"
         return hosts[0]
 
+    def server(self, group: str) -> Host:
+        """Return the host of a server of the cluster: of its group, or the one that existed already."""
+        return self.one(group if self.hosts(group) else "company")
+
     def units(self, groups: dict[str, list[str]] | None = None) -> list[tuple[Host, str]]:
         """Return each host with each of its units."""
         return [
@@ -107,7 +111,7 @@ class Cluster:
             f"{name}: {problem}" for name, problem in self.problems().items() if name not in ignored_workers
         ]
         # Debian's postgresql.service is active whether its server runs or not.
-        database = [] if self.one("postgres").run("pg_isready").rc == 0 else ["PostgreSQL is not ready"]
+        database = [] if self.server("postgres").run("pg_isready").rc == 0 else ["PostgreSQL is not ready"]
         return inactive + failed + problems + database
 
     def wait_healthy(self, ignored_workers: Collection[str] = (), timeout: float = 60) -> None:
@@ -120,8 +124,9 @@ class Cluster:
 
     @cached_property
     def secrets(self) -> dict[str, str]:
-        """Return the secrets that the controller keeps beside the inventory."""
-        return dict(yaml.safe_load(self.secrets_file.read_text(encoding="utf-8")))
+        """Return the secrets that the controller keeps beside the inventory, and those set in it."""
+        given = {name: value for name, value in self.content["vars"].items() if name.endswith("_password")}
+        return {**yaml.safe_load(self.secrets_file.read_text(encoding="utf-8")), **given}
 
     @property
     def secrets_file(self) -> Path:
@@ -138,11 +143,24 @@ class Cluster:
 
     def broker(self) -> redis.Redis:
         """Return a client of the broker with Airflow's user."""
-        address = self.one("valkey").address
-        return broker.connect(address, "airflow", self.secrets["airflow_broker_password"])
+        username = self.variable("airflow_broker_username", "airflow")
+        return self.unauthenticated_broker(username, self.secrets["airflow_broker_password"])
 
-    def unauthenticated_broker(self) -> redis.Redis:
-        return broker.connect(self.one("valkey").address)
+    def unauthenticated_broker(self, *login: str) -> redis.Redis:
+        address = self.server("valkey").address
+        port = int(self.variable("airflow_broker_port", broker.PORT))
+        ca_file = self.variable("airflow_broker_ca_file", "")
+        tls = {"ssl": True, "ssl_ca_certs": ca_file} if ca_file else {}
+        return broker.connect(address, *login, port=port, **tls)
+
+    def variable(self, name: str, default: Any) -> Any:
+        """Return what the inventory sets for all hosts."""
+        return self.content["vars"].get(name, default)
+
+    def database(self, kind: str) -> str:
+        """Return the name of the database of the kind `database` or `results`."""
+        default = {"database": "airflow", "results": "airflow_results"}[kind]
+        return str(self.variable(f"airflow_{kind}_name", default))
 
     def journals(self, lines: int = 40) -> str:
         """Return each host's failed units and the last messages of the units of this collection."""

@@ -15,7 +15,7 @@ import os, psycopg2
 url = os.environ["AIRFLOW__CELERY__RESULT_BACKEND"].removeprefix("db+")
 psycopg2.connect(url).close()
 try:
-    psycopg2.connect(url.rpartition("/")[0] + "/airflow").close()
+    psycopg2.connect(url, dbname="%s").close()
 except psycopg2.OperationalError as error:
     print("refused:", error)
 """
@@ -45,18 +45,18 @@ def test_the_log_of_a_task_can_be_read_through_the_api(run: Run, task: TaskInsta
 
 
 def test_the_result_of_a_task_is_in_the_result_database(cluster: Cluster, run: Run) -> None:
-    database = cluster.one("postgres")
+    database = cluster.server("postgres")
     query = f"SELECT external_executor_id FROM task_instance WHERE run_id = '{run.run_id}'"  # noqa: S608
-    (celery_id,) = database.sql("airflow", query)
+    (celery_id,) = database.sql(cluster.database("database"), query)
     query = f"SELECT status FROM celery_taskmeta WHERE task_id = '{celery_id}'"  # noqa: S608
     # Celery stores it after the task's process has ended, later than Airflow's own state.
-    wait_for(
-        "result stored", lambda: database.sql("airflow_results", query), lambda rows: rows == ["SUCCESS"]
-    )
+    results = cluster.database("results")
+    wait_for("result stored", lambda: database.sql(results, query), lambda rows: rows == ["SUCCESS"])
 
 
 def test_the_role_of_the_result_backend_has_no_access_to_the_metadata_database(cluster: Cluster) -> None:
     for host in cluster.hosts("workers"):
         command = "systemd-run --quiet --collect --wait --pipe --property=EnvironmentFile=%s %s -c %s"
         python = "/opt/airflow/current/bin/python"
-        assert "refused:" in host.check_output(command, "/etc/airflow/worker.env", python, CONNECT), host
+        connect = CONNECT % cluster.database("database")
+        assert "refused:" in host.check_output(command, "/etc/airflow/worker.env", python, connect), host

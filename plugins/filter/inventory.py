@@ -132,6 +132,28 @@ def differing_variables(
     return found
 
 
+def unnamed_servers(servers: Iterable[Mapping[str, Any]], hostvars: HostVars) -> list[str]:
+    """Return a sentence for each server that some hosts connect to by a name that leads nowhere.
+
+    :param servers: each has a ``title``, a ``group`` without hosts, the ``variables`` that name the server,
+        their ``default`` and ``clients``, the hosts that connect
+    """
+    found = []
+    for server in servers:
+        default, names = server["default"], server["variables"]
+        hosts = [
+            host
+            for host in sorted(server["clients"])
+            if next((hostvars[host][name] for name in names if name in hostvars[host]), default) == default
+        ]
+        if hosts:
+            found.append(
+                f"Group '{server['group']}' is empty, and {names[0]} of {', '.join(hosts)} does not say where"
+                f" the {server['title']} is."
+            )
+    return found
+
+
 def refused_variables(
     hosts: Iterable[str], hostvars: HostVars, prefixes: Sequence[str], replaced: Mapping[str, str]
 ) -> list[str]:
@@ -164,6 +186,7 @@ class FilterModule:
             "outside_limit": outside_limit,
             "reachable": reachable,
             "refused_variables": refused_variables,
+            "unnamed_servers": unnamed_servers,
             "worker_queue": worker_queue,
             "worker_queues": worker_queues,
         }

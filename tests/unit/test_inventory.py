@@ -18,6 +18,7 @@ from filter.inventory import (
     outside_limit,
     reachable,
     refused_variables,
+    unnamed_servers,
     worker_queues,
 )
 
@@ -73,6 +74,21 @@ def test_a_variable_that_differs_is_named_with_its_values() -> None:
     shared = [{"variables": ["airflow_broker_port", "airflow_api_port", "x"], "groups": ["g", "h"]}]
     assert differing_variables(shared, hostvars, {"g": ["a"], "h": ["b"]}) == [
         "airflow_broker_port (a: 6380, b: not set)"
+    ]
+
+
+def test_a_server_that_is_not_named_is_found_with_the_hosts_that_connect() -> None:
+    hostvars: dict[str, dict[str, Any]] = {
+        "a": {},
+        "b": {"results_host": "postgres"},
+        "c": {"database_host": "db"},
+        "d": {"results_host": "db", "database_host": "postgres"},
+    }
+    names = ["results_host", "database_host"]
+    server = {"title": "database", "group": "pg", "default": "postgres", "variables": names}
+    assert unnamed_servers([{**server, "clients": ["c", "d"]}], hostvars) == []
+    assert unnamed_servers([{**server, "clients": ["d", "c", "b", "a"]}], hostvars) == [
+        "Group 'pg' is empty, and results_host of a, b does not say where the database is."
     ]
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
-from filter.urls import connection_url, probe_address
+from filter.urls import connection_url, libpq_tls, probe_address
 
 
 @pytest.mark.parametrize("password", ["plain", "a/b@c:d?e#f%g h", "ünï", "'\"$`\\"])
@@ -21,6 +21,20 @@ def test_a_password_survives(password: str) -> None:
 def test_an_ipv6_address_is_bracketed() -> None:
     connection = {"host": "2001:db8::1", "port": 5432, "username": "u", "password": "p", "name": "d"}
     assert connection_url("db+postgresql", connection) == "db+postgresql://u:p@[2001:db8::1]:5432/d"
+
+
+def test_parameters_survive_and_empty_ones_are_left_out() -> None:
+    connection = {"host": "db", "port": 5432, "username": "u", "password": "p", "name": "d"}
+    query = {"sslmode": "verify-full", "sslrootcert": "/a b/c&d=e.pem", "empty": ""}
+    url = connection_url("postgresql", {**connection, "query": query})
+    assert parse_qs(urlsplit(url).query) == {"sslmode": ["verify-full"], "sslrootcert": ["/a b/c&d=e.pem"]}
+    assert connection_url("postgresql", {**connection, "query": {}}).endswith("/d")
+
+
+def test_the_default_of_libpq_is_left_out() -> None:
+    assert libpq_tls("prefer", "") == {}
+    assert libpq_tls("require", "") == {"sslmode": "require"}
+    assert libpq_tls("verify-ca", "/ca.pem") == {"sslmode": "verify-ca", "sslrootcert": "/ca.pem"}
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import redis
@@ -31,6 +31,9 @@ ROLES = PROJECT / "roles"
 # On the controller; removed with the scenario.
 DIRECTORY = PROJECT / ".cache" / "lab" / "bookworm" / "variables"
 DAGS, SECRETS_FILE = DIRECTORY / "dags", DIRECTORY / "secrets.yml"
+# The certificate with which PostgreSQL starts has signed itself. The first line of each copy has its name.
+CERTIFICATE = "/etc/ssl/certs/ssl-cert-snakeoil.pem"
+CA_FILES = {name: DIRECTORY / f"{name}.pem" for name in ("database", "results", "broker")}
 DAG = """
 from airflow.sdk import DAG
 from airflow.providers.standard.operators.empty import EmptyOperator
@@ -120,6 +123,16 @@ def environment(unit: str, option: str) -> Look:
 
 def url(unit: str, option: str, part: str) -> Look:
     return lambda after: getattr(urlsplit(environment(unit, option)(after)), part)
+
+
+def tls(unit: str, option: str) -> Look:
+    """Return libpq's sslmode in a URL, and the first line of the file with the certificate authorities."""
+
+    def look(after: After) -> list[str]:
+        query = parse_qs(url(unit, option, "query")(after))
+        return [query["sslmode"][0], after.host.check_output("head -n 1 %s", query["sslrootcert"][0])]
+
+    return look
 
 
 def listening(port: int) -> Look:
@@ -238,6 +251,10 @@ RUNS = {
     "airflow_version": Run({"airflow_version": "3.0.0"}),
     "airflow_group_names": Run({"airflow_group_names": {"workers": "nowhere", "masters": "celery"}}),
     "airflow_results": Run({"airflow_results_host": "elsewhere", "airflow_results_port": 5434}),
+    "airflow_broker_tls": Run(
+        {"airflow_broker_tls": True, "airflow_broker_ca_file": str(CA_FILES["broker"])}
+    ),
+    "airflow_broker_ca_file": Run({"airflow_broker_tls": True, "airflow_broker_ca_file": "/no/such/file"}),
     "preflight_min_memory_mb": Run({"preflight_min_memory_mb": 100_000_000}),
     "preflight_min_disk_mb": Run({"preflight_min_disk_mb": 100_000_000}),
     "preflight_max_clock_skew": Run({"preflight_max_clock_skew": -100}),
@@ -356,6 +373,14 @@ CONNECTIONS = [
     ),
     Row("airflow_broker_username", "lab-broker", broker_users, {"lab-broker"}),
     Row("airflow_broker_password", password(), broker("GET missing"), None),
+    # For a broker that exists already; the scenario `existing` has one.
+    Row(
+        "airflow_broker_tls",
+        value=False,
+        look=refused("airflow_broker_tls", "Leave airflow_broker_tls out"),
+        found=[],
+    ),
+    Row("airflow_broker_ca_file", "", refused("airflow_broker_ca_file", "is '/no/such/file'"), []),
     Row(
         "airflow_database_host",
         ADDRESS,
@@ -381,6 +406,18 @@ CONNECTIONS = [
         ["lab_owner"],
     ),
     Row("airflow_database_password", password(), database_login("database"), "lab_owner"),
+    Row(
+        "airflow_database_sslmode",
+        "verify-ca",
+        tls("airflow-scheduler", "DATABASE__SQL_ALCHEMY_CONN"),
+        ["verify-ca", "# database"],
+    ),
+    Row(
+        "airflow_database_ca_file",
+        str(CA_FILES["database"]),
+        tls("airflow-api-server", "DATABASE__SQL_ALCHEMY_CONN"),
+        ["verify-ca", "# database"],
+    ),
     # One server has both databases, so other values than those of airflow_database_* are refused.
     Row(
         "airflow_results_host",
@@ -413,6 +450,18 @@ CONNECTIONS = [
         ["lab_results_owner"],
     ),
     Row("airflow_results_password", password(), database_login("results"), "lab_results_owner"),
+    Row(
+        "airflow_results_sslmode",
+        "verify-ca",
+        tls("airflow-scheduler", "CELERY__RESULT_BACKEND"),
+        ["verify-ca", "# results"],
+    ),
+    Row(
+        "airflow_results_ca_file",
+        str(CA_FILES["results"]),
+        tls("airflow-worker", "CELERY__RESULT_BACKEND"),
+        ["verify-ca", "# results"],
+    ),
 ]
 
 API = [
@@ -572,6 +621,8 @@ def after(cluster: Cluster) -> After:
     DAGS.mkdir(parents=True)
     for name, text in DAG_FILES.items():
         (DAGS / name).write_text(text, encoding="utf-8")
+    for name, path in CA_FILES.items():
+        path.write_text(f"# {name}\n{host.check_output('cat %s', CERTIFICATE)}\n", encoding="utf-8")
     host.check_output(PREPARATION, INDEX)
     inventory = write_inventory(cluster, "all", VALUES)
     run_site(inventory).assert_success()
@@ -603,7 +654,9 @@ def test_no_value_of_the_table_is_the_default() -> None:
         for name, option in spec["options"].items()
         if name in VALUES
     }
-    assert [name for name, value in VALUES.items() if value == defaults[name]] == ["airflow_version"]
+    # Of these, other values are refused.
+    unchanged = ["airflow_version", "airflow_broker_tls", "airflow_broker_ca_file"]
+    assert [name for name, value in VALUES.items() if value == defaults[name]] == unchanged
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)

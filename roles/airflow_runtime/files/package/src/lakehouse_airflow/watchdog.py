@@ -30,7 +30,7 @@ ANSWER_TIMEOUT = 2  # seconds
 def answers(url: str) -> bool:
     """Return whether a server would serve the worker: False for one that cannot be asked."""
     try:
-        if url.startswith("redis://"):
+        if url.startswith(("redis://", "rediss://")):
             with redis.Redis.from_url(
                 url, socket_timeout=ANSWER_TIMEOUT, socket_connect_timeout=ANSWER_TIMEOUT
             ) as broker:
