@@ -229,8 +229,9 @@ def main() -> None:
         files.append(root | {"path": path, "content": content, "mode": "0600"})
         diffs.append((path, *changed_lines(read(Path(path)), content)))
 
-    # A list, for all of them have to be written.
-    changed = any([write(module, file) for file in files])  # noqa: C419
+    changed = False
+    for file in files:
+        changed |= write(module, file)
     written_now = changed
 
     def show() -> dict[str, str]:
