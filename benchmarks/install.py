@@ -1,4 +1,4 @@
-"""Time the installation, a run without changes, and one more worker, compared with an installation by hand.
+"""Time the installation, compared with one by hand, runs without changes, and what an operator does daily.
 
 Run with ``make benchmark-install``: the hosts come from the scenario ``benchmark``. Prints a Markdown table.
 """
@@ -6,6 +6,8 @@ Run with ``make benchmark-install``: the hosts come from the scenario ``benchmar
 from __future__ import annotations
 
 import re
+import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -68,9 +70,27 @@ class BareHosts:
         return path
 
 
-def play(inventory: Path, log: str) -> float:
-    """Run site.yml and return its seconds."""
-    return run(["ansible-playbook", "-i", str(inventory), "site.yml"], log)
+def play(inventory: Path, log: str, *options: str, playbook: str = "site.yml") -> float:
+    """Run a playbook and return its seconds."""
+    return run(["ansible-playbook", "-i", str(inventory), playbook, *options], log)
+
+
+def median(inventory: Path, log: str, *options: str) -> float:
+    """Run site.yml three times and return the median of its seconds."""
+    return statistics.median(play(inventory, log, *options) for _ in range(3))
+
+
+def deliver(inventory: Path, log: str) -> float:
+    """Run playbooks/dags.yml three times, each with a changed file, and return the median of its seconds."""
+    source = DIRECTORY / "dags"
+    shutil.copytree("dags", source, dirs_exist_ok=True)
+    seconds = []
+    for number in range(3):
+        with (source / "example_retry.py").open("a", encoding="utf-8") as stream:
+            stream.write(f"# {number}\n")
+        option = f"--extra-vars=airflow_dags_source={source.resolve()}"
+        seconds.append(play(inventory, log, option, playbook="playbooks/dags.yml"))
+    return statistics.median(seconds)
 
 
 def changed(log: str) -> int:
@@ -104,11 +124,17 @@ def main() -> None:
     again = play(single, "single-again.log")
     hosts.ssh("single", "systemctl poweroff || true", "poweroff.log")
 
-    four = play(hosts.inventory("four", "control", ["node1", "node2", "node3"]), "four.log")
-    four_again = play(DIRECTORY / "four" / "hosts.yml", "four-again.log")
-    hosts.inventory("four", "control", ["node1", "node2", "node3", "node4"])
-    play(DIRECTORY / "four" / "hosts.yml", "five.log")
+    nodes = ["node1", "node2", "node3", "node4", "node5"]
+    cluster = hosts.inventory("four", "control", nodes[:3])
+    four = play(cluster, "four.log")
+    four_again = median(cluster, "four-again.log")
+    limited_again = median(cluster, "limited-again.log", "--limit=node1")
+    dags = deliver(cluster, "dags.log")
+    hosts.inventory("four", "control", nodes[:4])
+    play(cluster, "five.log")
     ping = until("five.log", "Wait until every worker answers through the broker")
+    hosts.inventory("four", "control", nodes)
+    limited = play(cluster, "limited.log", "--limit=node5")
 
     rows = [
         ("one fresh host in all groups, until all healthy: by hand", by_hand, ""),
@@ -122,6 +148,9 @@ def main() -> None:
         ("4 fresh hosts, to the end of the run", four, ""),
         ("second run on 4 hosts", four_again, f"changed={changed('four-again.log')}"),
         ("a bare worker host added to those 4, until all workers answer a ping", ping, ""),
+        ("the same by --limit, to the end: a task has run on the worker", limited, ""),
+        ("--limit one worker, nothing changed", limited_again, f"changed={changed('limited-again.log')}"),
+        ("one changed DAG file to 4 hosts by playbooks/dags.yml", dags, ""),
     ]
     print("| work | seconds | |\n|---|---|---|")
     for name, seconds, note in rows:

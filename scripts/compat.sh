@@ -23,7 +23,7 @@ if [ ! "$venv/.up-to-date" -nt .venv/.up-to-date ]; then
 fi
 
 for bin in "$venv/bin" .venv/bin; do
-    say "$("$bin/ansible" --version | head -n 1)"
+    say "$("$bin/ansible" --version | sed -n 1p)"
     "$bin/ansible-playbook" -i inventories/small/hosts.yml --syntax-check site.yml playbooks/*.yml >/dev/null
 done
 "$venv/bin/python" -m pytest -q -p no:cacheprovider tests/unit
