@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testlib import wait_for
+from testlib import run_command, wait_for
 
 if TYPE_CHECKING:
     from testlib import Airflow, Cluster, Flower
@@ -43,3 +43,17 @@ def test_a_restart_of_valkey_loses_no_task(cluster: Cluster, airflow: Airflow, f
     tasks = run.wait()
     assert [task.outcome for task in tasks] == [("success", 1)] * 6
     flower.wait_online(worker.name)
+
+
+def test_what_an_interrupted_run_has_not_applied_is_applied(cluster: Cluster) -> None:
+    """Such a run leaves the copy of the file before behind, which is the mechanism."""
+    valkey = cluster.one("valkey")
+    copy = "/etc/valkey/lakehouse.conf.1.2026-01-01@00:00:00~"
+    read = "valkey-admin CONFIG GET maxmemory"
+    configured = valkey.check_output(read)
+    valkey.check_output(f"cp /etc/valkey/lakehouse.conf '{copy}' && valkey-admin CONFIG SET maxmemory 123mb")
+    run_command(
+        "ansible-playbook", f"--inventory={cluster.inventory}", "playbooks/valkey.yml"
+    ).assert_success()
+    assert valkey.check_output(read) == configured
+    assert not valkey.file(copy).exists
