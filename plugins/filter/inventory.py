@@ -91,9 +91,11 @@ def answered(variables: Mapping[str, Any]) -> bool:
 
 
 def reachable(hosts: Iterable[str], hostvars: HostVars) -> list[str]:
-    """Return the hosts that have answered in this run, sorted; all of them if it has contacted none."""
+    """Return the hosts that have answered in this run, sorted; all of them if it has asked none."""
     names = sorted(hosts)
-    return [host for host in names if answered(hostvars[host])] or names
+    if all(CONTACTED not in hostvars[host] for host in names):
+        return names
+    return [host for host in names if answered(hostvars[host])]
 
 
 def outside_limit(hosts: Iterable[str], hostvars: HostVars) -> list[str]:

@@ -23,11 +23,13 @@ def workers_to_test(
     """
     changed, control_changed = set(), False
     for host in hosts:
-        files = {Path(line).name for line in hostvars[host]["__airflow_smoke_test_changed"]["stdout_lines"]}
+        lines = hostvars[host]["__airflow_smoke_test_changed"]["stdout_lines"]
+        # A warning of sudo may come first.
+        files = {Path(line).name for line in lines if line.startswith("/")}
         control_changed |= bool(files - WORKER_FILES)
         if files & WORKER_FILES:
             changed.add(host)
-    return sorted(set(hosts) & set(workers) if control_changed else changed)
+    return sorted(set(workers) & (set(hosts) if control_changed else changed))
 
 
 class FilterModule:

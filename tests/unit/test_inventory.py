@@ -120,7 +120,8 @@ def test_hosts_that_did_not_answer_are_left_out() -> None:
         "c": {},
     }
     assert reachable(["c", "b", "a"], contacted) == ["a"]
-    assert reachable(["c", "b"], contacted) == ["b", "c"]
+    assert reachable(["c", "b"], contacted) == []
+    assert reachable(["d", "c"], {"c": {}, "d": {}}) == ["c", "d"]
     assert outside_limit(["c", "b", "a"], contacted) == ["c"]
     assert left_out(["b", "a"], contacted) == ["a (failed, see its error above)", "b (unreachable)"]
 

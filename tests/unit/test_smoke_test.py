@@ -39,6 +39,18 @@ def test_the_environment_file_counts_as_the_unit_does() -> None:
     assert workers_to_test(hostvars, hostvars, WORKERS) == ["worker1"]
 
 
+def test_a_host_that_is_no_worker_any_more_is_not_tested() -> None:
+    hostvars = {"former": host("worker"), "worker1": host()}
+    assert workers_to_test(hostvars, hostvars, WORKERS) == []
+
+
+def test_a_warning_of_sudo_is_no_file() -> None:
+    hostvars = {
+        "worker1": {"__airflow_smoke_test_changed": {"stdout_lines": ["sudo: unable to resolve host"]}}
+    }
+    assert workers_to_test(hostvars, hostvars, WORKERS) == []
+
+
 def test_a_host_that_is_control_host_and_worker() -> None:
     hostvars = {"worker1": host("worker", "scheduler"), "worker2": host()}
     assert workers_to_test(hostvars, hostvars, WORKERS) == ["worker1", "worker2"]

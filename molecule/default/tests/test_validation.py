@@ -65,7 +65,7 @@ CASES = [
         [
             "Group 'postgres' is empty",
             "airflow_database_host of control does not say where",
-            "put one host into 'postgres'",
+            "or put one host into the group",
         ],
     ),
     Case(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import faulthandler
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections import defaultdict
 from contextlib import contextmanager
@@ -149,6 +151,21 @@ def test_loop_that_waited_has_time_to_turn_again(systemd: Systemd) -> None:
 def test_stopping_worker_is_left_to_its_stop_timeout(systemd: Systemd) -> None:
     with broker(*HEALTHY) as url:
         assert sent_to(systemd, url, turned=600, stopping=True) == ["STOPPING=1", "WATCHDOG=1"]
+
+
+def test_no_signal_comes_after_the_end_of_python(systemd: Systemd) -> None:
+    """What was registered first is called last."""
+    program = (
+        "import atexit, signal;"
+        "atexit.register(lambda: print(signal.getitimer(signal.ITIMER_REAL)));"
+        "from lakehouse_airflow.watchdog import Watchdog;"
+        f"Watchdog({systemd.address!r}, 60.0, ()).ready()"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, env=environment
+    )
+    assert done.stdout == "(0.0, 0.0)\n"
 
 
 def test_systemd_that_does_not_listen_is_no_error(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ But where that database has accepted a query and freezes, the wait is in C, and 
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
 import os
 import signal
@@ -87,6 +88,8 @@ class Watchdog:
             # A signal is handled even while the loop blocks in Python; unlike a thread it is safe to fork.
             signal.signal(signal.SIGALRM, self.check)
             signal.setitimer(signal.ITIMER_REAL, self.timeout / 3, self.timeout / 3)
+            # At its end Python lets go of signals, and the next one would kill the process.
+            atexit.register(signal.setitimer, signal.ITIMER_REAL, 0)
 
     def stop(self, **_: Any) -> None:
         """Tell systemd that the worker stops."""
