@@ -25,7 +25,7 @@ import pytest
 import redis
 import spec_docs
 import yaml
-from testlib import PROJECT, Airflow, Cluster, Flower, Host, Result, run_command, run_site
+from testlib import PROJECT, Airflow, Cluster, Flower, Host, Result, run_command, run_site, wait_for
 
 ROLES = PROJECT / "roles"
 # On the controller; removed with the scenario.
@@ -115,6 +115,19 @@ def each(*looks: Look) -> Look:
 
 def output(command: str) -> Look:
     return lambda after: after.host.check_output(command)
+
+
+def processes(pattern: str, count: int) -> Look:
+    """Return how many processes there are, when they are as many as they should be or after a minute.
+
+    uvicorn ends a process that has not come up within five seconds, and starts another.
+    """
+
+    def look(after: After) -> int:
+        command = f"ps -e -o unit,args | grep -c '{pattern}'"
+        return wait_for(pattern, lambda: int(after.host.run(command).stdout), lambda found: found == count)
+
+    return look
 
 
 def environment(unit: str, option: str) -> Look:
@@ -470,8 +483,8 @@ API = [
     Row(
         "airflow_api_server_workers",
         workers := 2 if CPUS // 2 != 2 else 3,
-        output("ps -e -o unit,args | grep -c '^airflow-api-server.service .*spawn_main'"),
-        str(workers),
+        processes("^airflow-api-server.service .*spawn_main", workers),
+        workers,
     ),
     Row("airflow_admin_username", "lab-admin", api("version", "version"), "3.3.2"),
     Row(
