@@ -77,7 +77,7 @@ def play(inventory: Path, log: str, *options: str, playbook: str = "site.yml") -
 
 def median(inventory: Path, log: str, *options: str) -> float:
     """Run site.yml three times and return the median of its seconds."""
-    return statistics.median(play(inventory, log, *options) for _ in range(3))
+    return statistics.median(play(inventory, log, *options) for _round in range(3))
 
 
 def deliver(inventory: Path, log: str) -> float:

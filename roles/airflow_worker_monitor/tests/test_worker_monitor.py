@@ -136,7 +136,7 @@ def test_a_real_worker_tells_its_slots() -> None:
     app.conf.result_backend = "cache+memory://"
     with start_worker(app, perform_ping_check=False, hostname="celery@w"):
         # On a busy machine it does not listen yet.
-        replies = next(filter(None, (ask_stats(app, ["celery@w"]) for _ in range(20))))
+        replies = next(filter(None, (ask_stats(app, ["celery@w"]) for _try in range(20))))
     monitor = Monitor({"w": worker(slots=None)}, TIMEOUT)
     monitor.receive_stats(replies)
     assert monitor.workers["w"].slots == 1
