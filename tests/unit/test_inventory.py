@@ -128,5 +128,5 @@ def test_hosts_that_did_not_answer_are_left_out() -> None:
 
 def test_the_default_batch_is_that_of_the_role() -> None:
     defaults = yaml.safe_load((ROLES / "airflow_worker/defaults/main.yml").read_text(encoding="utf-8"))
-    wiring = (ROLES.parent / "playbooks/vars/wiring.yml").read_text(encoding="utf-8")
-    assert f"airflow_worker_batch | default('{defaults['airflow_worker_batch']}')" in wiring
+    workers = (ROLES.parent / "playbooks/vars/workers.yml").read_text(encoding="utf-8")
+    assert f"airflow_worker_batch | default('{defaults['airflow_worker_batch']}')" in workers
