@@ -83,6 +83,11 @@ benchmark-install: venv ## measure how long an installation takes
 	@$(MOLECULE) create -s benchmark
 	@ANSIBLE_CALLBACKS_ENABLED=ansible.posix.profile_tasks $(ENGINE) python benchmarks/install.py
 	@$(MOLECULE) destroy -s benchmark
+benchmark-fleet: venv ## measure runs without changes on up to 20 worker hosts
+	@$(MOLECULE) destroy -s default
+	@LAB_WORKERS=20 $(MOLECULE) converge -s default
+	@LAB_WORKERS=20 $(ENGINE) python benchmarks/fleet.py
+	@$(MOLECULE) destroy -s default
 BENCHMARKS := benchmark-throughput benchmark-scaling benchmark-settings benchmark-health
 benchmark-throughput: ## measure tasks per second; ARGS="--help" lists the options
 benchmark-scaling: ## measure what idle workers and waiting tasks cost
