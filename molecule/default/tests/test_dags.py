@@ -48,10 +48,17 @@ def releases(cluster: Cluster) -> set[str]:
 def test_a_changed_dag_is_delivered_and_runs(cluster: Cluster, airflow: Airflow, source: Path) -> None:
     (source / "delivered.py").write_text(DAG, encoding="utf-8")
     before = releases(cluster)
+    worker = cluster.hosts("workers")[0]
+    worker.check_output(
+        "cd /opt/airflow/dag-releases && mkdir old1 old2 old3 old4 old5 && touch --date=yesterday old*"
+    )
     done = deliver(cluster, f"--extra-vars=airflow_dags_source={source}").assert_success()
     assert len(releases(cluster)) == 1
     assert not before & releases(cluster)
     assert all(done.changed.values())
+    kept = worker.check_output("ls /opt/airflow/dag-releases").split()
+    assert {release.rpartition("/")[2] for release in before | releases(cluster)} < set(kept)
+    assert len(kept) == 5
     wait_for("the DAG to be parsed", lambda: airflow.has_dag("lab_delivered"), timeout=90)
     (task,) = airflow.trigger("lab_delivered").wait()
     assert task.outcome == ("success", 1)
