@@ -22,7 +22,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import redis
 import spec_docs
 import yaml
 from testlib import PROJECT, Airflow, Cluster, Flower, Host, Result, run_command, run_site, wait_for
@@ -184,13 +183,20 @@ def valkey_config(name: str) -> Look:
 
 
 def broker(command: str) -> Look:
-    """Run a command as the user of Airflow."""
+    """Run a command as the user of Airflow, on the host, which its firewall lets in."""
 
-    def look(_after: After) -> Any:
-        login = {key: VALUES[f"airflow_broker_{key}"] for key in ("username", "password")}
-        return redis.Redis(host=ADDRESS, port=6380, decode_responses=True, **login).execute_command(command)
+    def look(after: After) -> str:
+        client = f"valkey-cli -h {ADDRESS} -p 6380 --no-auth-warning --user %s --pass %s {command}"
+        login = (VALUES[f"airflow_broker_{key}"] for key in ("username", "password"))
+        return after.host.check_output(client, *login)
 
     return look
+
+
+def let_in(port: int) -> Look:
+    """Return the sources that the firewall lets in to a port; one release of nftables shows one in braces."""
+    rules = "nft list table inet lakehouse_airflow"
+    return output(f"{rules} | sed -n 's/.*dport {port} ip saddr \\(.*\\) accept/\\1/p' | tr -d '{{}} '")
 
 
 def broker_users(after: After) -> set[str]:
@@ -376,6 +382,18 @@ AIRFLOW = [
     ),
 ]
 
+FIREWALL = [
+    Row(
+        "airflow_firewall_enabled",
+        value=True,
+        look=output("systemctl is-enabled airflow-firewall"),
+        found="enabled",
+    ),
+    # The tests reach both from the first addresses of the network.
+    Row("airflow_firewall_ui_sources", ["198.18.3.0/25"], let_in(8081), "198.18.3.0/25"),
+    Row("airflow_firewall_flower_sources", ["198.18.3.0/26"], let_in(5556), "198.18.3.0/26"),
+]
+
 CONNECTIONS = [
     Row("airflow_broker_host", ADDRESS, url("airflow-worker", "CELERY__BROKER_URL", "hostname"), ADDRESS),
     Row(
@@ -385,7 +403,7 @@ CONNECTIONS = [
         ["6380", 6380],
     ),
     Row("airflow_broker_username", "lab-broker", broker_users, {"lab-broker"}),
-    Row("airflow_broker_password", password(), broker("GET missing"), None),
+    Row("airflow_broker_password", password(), broker("GET missing"), ""),
     # For a broker that exists already; the scenario `existing` has one.
     Row(
         "airflow_broker_tls",
@@ -605,7 +623,7 @@ VALKEY = [
     ),
 ]
 
-TABLE = [*AIRFLOW, *CONNECTIONS, *API, *FLOWER_AND_WORKER, *HOST, *POSTGRES, *VALKEY]
+TABLE = [*AIRFLOW, *FIREWALL, *CONNECTIONS, *API, *FLOWER_AND_WORKER, *HOST, *POSTGRES, *VALKEY]
 VALUES = {row.name: row.value for row in TABLE}
 
 
