@@ -40,6 +40,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 with DAG("lab_variables", schedule=None):
     EmptyOperator(task_id="empty")
 """
+COWSAY = "274b1e6fc1b966d53976333eb90ac94cb07a450a700b455af9fbdf882244b30a"
 DAG_FILES = {"broken.py": "import no_such_module\n", "variables.py": DAG}
 
 # A second address of the host, which only this inventory knows.
@@ -194,9 +195,9 @@ def broker(command: str) -> Look:
 
 
 def let_in(port: int) -> Look:
-    """Return the sources that the firewall lets in to a port; one release of nftables shows one in braces."""
+    """Return the sources that the firewall lets in to a port."""
     rules = "nft list table inet lakehouse_airflow"
-    return output(f"{rules} | sed -n 's/.*dport {port} ip saddr \\(.*\\) accept/\\1/p' | tr -d '{{}} '")
+    return output(f"{rules} | sed -n 's/.*dport {port} ip saddr \\(.*\\) accept/\\1/p'")
 
 
 def broker_users(after: After) -> set[str]:
@@ -299,7 +300,7 @@ AIRFLOW = [
         ),
         ["/opt/airflow/3.3.2", "3.3.2", []],
     ),
-    Row("airflow_extra_packages", ["cowsay==6.1"], package_version("cowsay"), "6.1"),
+    Row("airflow_extra_packages", [f"cowsay==6.1 --hash=sha256:{COWSAY}"], package_version("cowsay"), "6.1"),
     Row(
         "airflow_package_index_url",
         f"http://127.0.0.1:{INDEX_PORT}/simple/",
