@@ -14,6 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 ENGINE := lab/engine.sh
 MOLECULE := $(ENGINE) molecule
 RECORD := python3 scripts/junit_record.py
+LOCKS := $(wildcard roles/airflow_runtime/files/locks/*.txt requirements/*.txt)
 AIRFLOW_LOCK := $(lastword $(sort $(wildcard roles/airflow_runtime/files/locks/[0-9]*.txt)))
 
 help: ## list the targets
@@ -68,6 +69,10 @@ format: venv ## format the Python sources
 	@ruff check --fix && ruff format
 docs: venv ## generate the documentation of the variables
 	@python scripts/spec_docs.py
+audit: .cache/audit-venv/.up-to-date ## ask for known vulnerabilities of all locked packages; SERVICE=osv asks OSV instead of PyPI
+	@python scripts/audit.py --service $(or $(SERVICE),pypi) $(LOCKS)
+sbom: .cache/audit-venv/.up-to-date ## write the bill of materials of Airflow's packages (CycloneDX)
+	@python scripts/sbom.py $(AIRFLOW_LOCK) .cache/airflow-$(notdir $(AIRFLOW_LOCK:.txt=)).cdx.json
 lock-controller: ## lock the controller tools; UPGRADE=1 for newer versions
 	@scripts/lock-controller.sh $(if $(UPGRADE),--upgrade)
 lock-airflow: venv ## lock the packages of Airflow
@@ -101,5 +106,8 @@ $(BENCHMARKS): benchmark-%: venv
 	@scripts/venv.sh
 .cache/airflow-venv/.up-to-date: $(AIRFLOW_LOCK) requirements/controller.txt scripts/airflow-venv.sh | venv
 	@scripts/airflow-venv.sh $(AIRFLOW_LOCK)
+
+.cache/audit-venv/.up-to-date: requirements/audit.txt scripts/audit-venv.sh | venv
+	@scripts/audit-venv.sh
 
 .PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' Makefile) image-trixie image-bookworm $(SCENARIO_TESTS)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
-import redis
 import requests
 
 if TYPE_CHECKING:
     from testlib import Airflow, Cluster, Flower
+
+BROKER_CLIENT = "import redis, sys; redis.Redis.from_url(sys.argv[1], protocol=2).llen('default')"
 
 
 def status(url: str, **auth: tuple[str, str]) -> int:
@@ -43,5 +45,9 @@ def test_the_api_refuses_a_wrong_password(airflow: Airflow) -> None:
 
 
 def test_the_broker_refuses_unauthenticated_clients(cluster: Cluster) -> None:
-    with pytest.raises(redis.AuthenticationError, match="Authentication required"):
-        cluster.unauthenticated_broker().llen("default")
+    """From a host that its firewall lets in."""
+    host = cluster.one("flower")
+    url = re.sub("//.*@", "//", host.environment("airflow-flower")["AIRFLOW__CELERY__BROKER_URL"])
+    refused = host.run("/opt/airflow/current/bin/python -c %s %s", BROKER_CLIENT, url)
+    assert refused.rc != 0
+    assert "AuthenticationError: Authentication required" in refused.stderr

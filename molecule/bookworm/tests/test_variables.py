@@ -22,7 +22,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import redis
 import spec_docs
 import yaml
 from testlib import PROJECT, Airflow, Cluster, Flower, Host, Result, run_command, run_site, wait_for
@@ -41,6 +40,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 with DAG("lab_variables", schedule=None):
     EmptyOperator(task_id="empty")
 """
+COWSAY = "274b1e6fc1b966d53976333eb90ac94cb07a450a700b455af9fbdf882244b30a"
 DAG_FILES = {"broken.py": "import no_such_module\n", "variables.py": DAG}
 
 # A second address of the host, which only this inventory knows.
@@ -184,13 +184,20 @@ def valkey_config(name: str) -> Look:
 
 
 def broker(command: str) -> Look:
-    """Run a command as the user of Airflow."""
+    """Run a command as the user of Airflow, on the host, which its firewall lets in."""
 
-    def look(_after: After) -> Any:
-        login = {key: VALUES[f"airflow_broker_{key}"] for key in ("username", "password")}
-        return redis.Redis(host=ADDRESS, port=6380, decode_responses=True, **login).execute_command(command)
+    def look(after: After) -> str:
+        client = f"valkey-cli -h {ADDRESS} -p 6380 --no-auth-warning --user %s --pass %s {command}"
+        login = (VALUES[f"airflow_broker_{key}"] for key in ("username", "password"))
+        return after.host.check_output(client, *login)
 
     return look
+
+
+def let_in(port: int) -> Look:
+    """Return the sources that the firewall lets in to a port."""
+    rules = "nft list table inet lakehouse_airflow"
+    return output(f"{rules} | sed -n 's/.*dport {port} ip saddr \\(.*\\) accept/\\1/p'")
 
 
 def broker_users(after: After) -> set[str]:
@@ -293,7 +300,7 @@ AIRFLOW = [
         ),
         ["/opt/airflow/3.3.2", "3.3.2", []],
     ),
-    Row("airflow_extra_packages", ["cowsay==6.1"], package_version("cowsay"), "6.1"),
+    Row("airflow_extra_packages", [f"cowsay==6.1 --hash=sha256:{COWSAY}"], package_version("cowsay"), "6.1"),
     Row(
         "airflow_package_index_url",
         f"http://127.0.0.1:{INDEX_PORT}/simple/",
@@ -376,6 +383,18 @@ AIRFLOW = [
     ),
 ]
 
+FIREWALL = [
+    Row(
+        "airflow_firewall_enabled",
+        value=True,
+        look=output("systemctl is-enabled airflow-firewall"),
+        found="enabled",
+    ),
+    # The tests reach both from the first addresses of the network.
+    Row("airflow_firewall_ui_sources", ["198.18.3.0/25"], let_in(8081), "198.18.3.0/25"),
+    Row("airflow_firewall_flower_sources", ["198.18.3.0/26"], let_in(5556), "198.18.3.0/26"),
+]
+
 CONNECTIONS = [
     Row("airflow_broker_host", ADDRESS, url("airflow-worker", "CELERY__BROKER_URL", "hostname"), ADDRESS),
     Row(
@@ -385,7 +404,7 @@ CONNECTIONS = [
         ["6380", 6380],
     ),
     Row("airflow_broker_username", "lab-broker", broker_users, {"lab-broker"}),
-    Row("airflow_broker_password", password(), broker("GET missing"), None),
+    Row("airflow_broker_password", password(), broker("GET missing"), ""),
     # For a broker that exists already; the scenario `existing` has one.
     Row(
         "airflow_broker_tls",
@@ -605,7 +624,7 @@ VALKEY = [
     ),
 ]
 
-TABLE = [*AIRFLOW, *CONNECTIONS, *API, *FLOWER_AND_WORKER, *HOST, *POSTGRES, *VALKEY]
+TABLE = [*AIRFLOW, *FIREWALL, *CONNECTIONS, *API, *FLOWER_AND_WORKER, *HOST, *POSTGRES, *VALKEY]
 VALUES = {row.name: row.value for row in TABLE}
 
 

@@ -69,6 +69,14 @@ CASES = [
         ],
     ),
     Case(
+        "a firewall that lets a name in",
+        for_all(airflow_firewall_ui_sources=["office.example.com"]),
+        [
+            "airflow_firewall_ui_sources (office.example.com)",
+            "of control must hold IP addresses and networks",
+        ],
+    ),
+    Case(
         "a queue name with a space",
         for_worker(airflow_worker_queues=["heavy load"]),
         ["airflow_worker_queues of worker1", "heavy load", "for example [default, heavy]"],
