@@ -1,7 +1,9 @@
-"""Hostile and wrong input is refused before any change, with the variable, the host and the remedy, or is used as it is.
+"""Hostile and wrong input is refused before any change, with variable, host and remedy, or is used as it is.
 
-The checks are those of playbooks/validate.yml, in one run of an inventory in which each case is a host of its own.
+The checks are those of playbooks/validate.yml, in one run of an inventory whose hosts each have mistakes.
 """
+
+# ruff: noqa: FBT003, S104 - booleans and addresses are values of the table
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ import pytest
 import yaml
 from lookup.secret import GENERATORS
 from testlib.ansible_commands import Result, run_command
+from testlib.cluster import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = PROJECT / "playbooks"
 DAY = 86400
 LONG = "Zx8-qT2_vB5.nM7+wK3=rL9"
@@ -64,6 +66,9 @@ def fact(said: str | None, **facts: Any) -> Case:
 # How messages begin or end, one for each check; those of Ansible itself.
 ARGUMENT = "and we were unable to convert to"
 ARGUMENT_VALUE = "value of airflow_database_sslmode must be one of"
+DISK = "Free some, or lower the variable"
+# Ansible looks no further, and the space on the disk is checked after the others.
+ALONE = {ARGUMENT, ARGUMENT_VALUE, DISK}
 PACKAGES = "not options of pip, hashes or paths"
 CONNECTIONS = "in quotes if YAML reads it as another type"
 NUMBERS: list[tuple[str, str, int, str]] = [
@@ -77,7 +82,7 @@ NUMBERS: list[tuple[str, str, int, str]] = [
     ("airflow_smoke_test", "airflow_smoke_test_timeout", 1, "number of seconds, 1 or more"),
     ("postgres", "postgres_max_connections", 20, "single values"),
     ("preflight", "preflight_min_memory_mb", 0, "Give it more"),
-    ("preflight", "preflight_min_disk_mb", 0, "Free some"),
+    ("preflight", "preflight_min_disk_mb", 0, DISK),
 ]
 PORTS = [
     ("airflow", "airflow_api_port"),
@@ -202,7 +207,7 @@ CASES: list[Case] = [
     fact("Boot it with systemd", service_mgr="sysvinit"),
     fact("which the host itself does not have", all_ipv4_addresses=["192.0.2.99"]),
     Case("preflight", "preflight_min_memory_mb", 100_000_000, "Give it more, or lower the variable"),
-    Case("preflight", "preflight_min_disk_mb", 100_000_000, "Free some, or lower the variable"),
+    Case("preflight", "preflight_min_disk_mb", 100_000_000, DISK),
     # Secrets.
     *(
         case
@@ -368,10 +373,7 @@ ROLES = sorted({case.role for case in CASES})
 
 
 def hosts() -> dict[str, list[Case]]:
-    """Return the cases of each host: several for one role, if each is refused with a message of its own, or none is.
-
-    Where Ansible refuses the type, it looks no further.
-    """
+    """Return the cases of each host."""
     found: dict[str, list[Case]] = {}
     for case in CASES:
         name = next((name for name, others in found.items() if may_share(case, others)), f"case{len(found)}")
@@ -380,11 +382,12 @@ def hosts() -> dict[str, list[Case]]:
 
 
 def may_share(case: Case, others: list[Case]) -> bool:
+    """Return whether a host may have this case too: each is refused with its own message, or none is."""
     said = [other.said for other in others]
     return (
         case.role == others[0].role
         and case.variable not in [other.variable for other in others]
-        and not {ARGUMENT, ARGUMENT_VALUE} & {case.said, *said}
+        and not ALONE & {case.said, *said}
         and (said == [None] * len(said) if case.said is None else not {None, case.said} & {*said})
     )
 
@@ -522,3 +525,108 @@ def test_a_host_without_a_mistake_passes(outcome: Outcome) -> None:
 def test_no_message_shows_a_secret(outcome: Outcome) -> None:
     shown = [LONG, FERNET, "aaaaaaaaaaaa", "not-a-key", "1234567890123"]
     assert [secret for secret in shown if secret in outcome.result.output] == []
+
+
+def test_every_role_that_checks_its_variables_is_checked_before_a_change() -> None:
+    """The mechanism is the list of plays in playbooks/validate.yml."""
+    plays = yaml.safe_load((PLAYBOOKS / "validate.yml").read_text(encoding="utf-8"))
+    checked = {
+        task["ansible.builtin.import_role"]["name"].rpartition(".")[2]
+        for play in plays
+        for task in play.get("tasks", [])
+        if task["ansible.builtin.import_role"].get("tasks_from") == "validate"
+    }
+    assert checked == {path.parents[1].name for path in PROJECT.glob("roles/*/tasks/validate.yml")}
+    assert {*ROLES} <= checked | {"preflight"}
+
+
+def test_no_pattern_accepts_a_line_break_at_the_end() -> None:
+    """``$`` matches before a line break that ends the value; ``\\Z`` does not."""
+    files = [path for directory in ("roles", "playbooks") for path in (PROJECT / directory).rglob("*.yml")]
+    found = [
+        f"{path.relative_to(PROJECT)}: {line.strip()}"
+        for path in files
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(r"""(match|search|regex)['(,][^#]*\$\)*['"]|_pattern: .*\$\)*['"]""", line)
+        and "regex_replace" not in line
+    ]
+    assert found == []
+
+
+# Mistakes of the inventory as a whole. One task reports all that it finds.
+INVENTORIES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "variables": (
+        {
+            "vars": {"valkey_port": 6380},
+            "hosts": {
+                "control": {"ansible_host": "192.0.2.10"},
+                "worker1": {"airflow_broker_port": 6380, "airflow_broker_password": LONG},
+                "worker\n2": {"__postgres_clients": {"metadata": ["0.0.0.0/0"]}},
+            },
+            "workers": ["worker1", "worker\n2"],
+        },
+        [
+            "valkey_port has no effect, set airflow_broker_port instead (control, worker 2, worker1)",
+            "__postgres_clients is internal, remove it (worker 2)",
+            "airflow_broker_port (control: not set, worker 2: not set, worker1: 6380)",
+            "airflow_broker_password (control: not set, worker 2: not set, worker1: set)",
+            "must be the same on all hosts",
+            "group_vars/all",
+            'also names of tasks and queues: ["control", "worker\\n2", "worker1"]',
+            "Use letters, digits, '.', '_' and '-'",
+        ],
+    ),
+    "groups": (
+        {
+            "hosts": {"control": {}, "worker1": {}},
+            "workers": ["worker1"],
+            "valkey": ["control", "worker1"],
+            "flower": [],
+        },
+        [
+            "Group 'valkey' must hold at most one host, it holds 2 control, worker1",
+            "Put one host into 'valkey'",
+            "Group 'flower' must hold exactly one host, it holds 0",
+            "hosts.yml",
+        ],
+    ),
+    "no server": (
+        {"hosts": {"control": {}, "worker1": {}}, "workers": ["worker1"], "postgres": []},
+        [
+            "Group 'postgres' is empty",
+            "airflow_database_host of control does not say where",
+            "or put one host into the group",
+        ],
+    ),
+    "names of groups": (
+        {
+            "vars": {"airflow_group_names": {"workers": ["workers"], "masters": "x\n"}},
+            "hosts": {"control": {}, "worker1": {}},
+            "workers": ["worker1"],
+        },
+        [
+            "airflow_group_names: 'masters' is not a group of the collection",
+            "'['workers']', for workers, is not a group of the inventory",
+            "Write it as {group of the collection: group of the inventory}",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", INVENTORIES)
+def test_a_wrong_inventory_is_refused_before_any_host_is_contacted(tmp_path: Path, name: str) -> None:
+    content, expected = INVENTORIES[name]
+    content = {"vars": {}, **content}
+    groups = ("postgres", "valkey", "schedulers", "webservers", "flower", "workers")
+    children = {group: {"hosts": {host: {} for host in content.get(group, ["control"])}} for group in groups}
+    path = tmp_path / "hosts.yml"
+    path.write_text(
+        yaml.safe_dump({"all": {"vars": content["vars"], "hosts": content["hosts"], "children": children}}),
+        encoding="utf-8",
+    )
+    result = run_command("ansible-playbook", f"--inventory={path}", "playbooks/validate.yml")
+    assert result.returncode != 0
+    assert [words for words in expected if words not in result.text] == [], result.output
+    assert LONG not in result.output
+    assert "Gather the facts" not in result.output
+    assert list(tmp_path.iterdir()) == [path]
