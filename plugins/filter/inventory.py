@@ -63,6 +63,15 @@ def ip_address(name: str) -> str:
     return str(address)
 
 
+def address_errors(name: str) -> list[str]:
+    """Return why a name or an address does not lead to one host; empty if it does."""
+    try:
+        ip_address(name)
+    except AnsibleFilterError as error:
+        return [error.message]
+    return []
+
+
 def host_address(host: str, hostvars: HostVars) -> str:
     """Return the address at which other hosts reach ``host``, by default its inventory address."""
     variables = hostvars[host]
@@ -201,6 +210,7 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """Return the functions by filter name."""
         return {
+            "address_errors": address_errors,
             "addresses": addresses,
             "differing_variables": differing_variables,
             "hosts_entries": hosts_entries,

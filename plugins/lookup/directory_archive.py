@@ -15,11 +15,11 @@ description:
     so the same directory always gives the same release, whatever its time stamps are.
   - Everything lies under one top directory named after the release; its last member, C(.complete),
     is there only when all others are.
-  - Left out are byte code, files and directories whose names begin with a dot, except C(.airflowignore), files
-    whose names say that they keep secrets (C(*.env), C(*.key), C(*.p12), C(*.pfx), C(*.jks), C(*.keytab),
-    C(*.kdbx), C(id_rsa) and its like), and files C(*.pem) with a private key.
-  - A directory that holds other things than files and directories that can be read is refused, and so are links
-    that do not lead to a file of the directory, and names that are not printable UTF-8.
+  - Left out are byte code, files and directories whose names begin with a dot, except C(.airflowignore),
+    files whose names say that they keep secrets (C(*.env), C(*.key), C(*.p12), C(*.pfx), C(*.jks),
+    C(*.keytab), C(*.kdbx), C(id_rsa) and its like), and files C(*.pem) with a private key.
+  - A directory that holds other things than files and directories that can be read is refused, and so are
+    links that do not lead to a file of the directory, and names that are not printable UTF-8.
 options:
   _terms:
     description: The directory on the controller.

@@ -114,7 +114,7 @@ CASES: list[Case] = [
     # Numbers.
     *(case for role, name, low, said in NUMBERS for case in refused(role, name, said, True, low - 1)),
     *refused("airflow", "airflow_parallelism", ARGUMENT, 1.5, "0x20", "12 tasks"),
-    *refused("airflow", "airflow_parallelism", "Set whole numbers", 12.0, "١٢"),
+    *refused("airflow", "airflow_parallelism", "Set whole numbers", "012"),
     *accepted("airflow_worker", "airflow_worker_stop_timeout", "600"),
     # Ports.
     *(
@@ -169,7 +169,7 @@ CASES: list[Case] = [
     *refused(
         "preflight",
         "airflow_host_address",
-        "set airflow_host_address",
+        "Set airflow_host_address",
         "0.0.0.0/0",
         "0.0.0.0",
         "::",
@@ -205,7 +205,7 @@ CASES: list[Case] = [
     fact("Debian 12 and 13 are supported", distribution_major_version="10", distribution_version="10.13"),
     fact("Debian 12 and 13 are supported", distribution="Ubuntu"),
     fact("Boot it with systemd", service_mgr="sysvinit"),
-    fact("which the host itself does not have", all_ipv4_addresses=["192.0.2.99"]),
+    fact("it has 192.0.2.99", all_ipv4_addresses=["192.0.2.99"]),
     Case("preflight", "preflight_min_memory_mb", 100_000_000, "Give it more, or lower the variable"),
     Case("preflight", "preflight_min_disk_mb", 100_000_000, DISK),
     # Secrets.
@@ -510,10 +510,8 @@ def test_input_is_refused_with_variable_host_and_remedy_or_accepted(
     else:
         assert case.said in said
         assert case.variable in (*re.split(r"\W", said), "ansible_facts")
-        # Where a type is wrong, or a filter fails, Ansible itself says the host.
-        assert name in said or said.startswith(
-            ("Validation of arguments", "One or more items failed Task failed")
-        )
+        # Where a type is wrong, Ansible itself says the host.
+        assert name in said or said.startswith("Validation of arguments")
     assert outcome.changed[name] == 0
 
 
@@ -573,7 +571,7 @@ INVENTORIES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "must be the same on all hosts",
             "group_vars/all",
             'also names of tasks and queues: ["control", "worker\\n2", "worker1"]',
-            "Use letters, digits, '.', '_' and '-'",
+            "and ansible_host for the address",
         ],
     ),
     "groups": (
@@ -618,7 +616,9 @@ def test_a_wrong_inventory_is_refused_before_any_host_is_contacted(tmp_path: Pat
     content, expected = INVENTORIES[name]
     content = {"vars": {}, **content}
     groups = ("postgres", "valkey", "schedulers", "webservers", "flower", "workers")
-    children = {group: {"hosts": {host: {} for host in content.get(group, ["control"])}} for group in groups}
+    children: dict[str, Any] = {
+        group: {"hosts": {host: {} for host in content.get(group, ["control"])}} for group in groups
+    }
     path = tmp_path / "hosts.yml"
     path.write_text(
         yaml.safe_dump({"all": {"vars": content["vars"], "hosts": content["hosts"], "children": children}}),
