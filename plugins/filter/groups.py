@@ -68,7 +68,7 @@ def group_name_errors(
     missing = [
         f"'{group}', for {name}, is not a group of the inventory"
         for name, group in names.items()
-        if group not in groups
+        if not isinstance(group, str) or group not in groups
     ]
     return sorted(unknown) + missing
 

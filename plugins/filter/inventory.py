@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -17,35 +18,58 @@ HostVars = Mapping[str, Mapping[str, Any]]
 DEFAULT_QUEUES = ("default",)
 # What the role preflight registers on its first contact with a host.
 CONTACTED = "__preflight_facts"
+REMEDY = "set airflow_host_address of that host to the IP address at which the other hosts reach it"
+# Names alone: the resolver also takes "0" and "10.1" for addresses.
+HOST_NAME = re.compile(r"(?:[A-Za-z0-9_-]+\.)*(?![0-9]+\Z|0[xX])[A-Za-z0-9_-]+\.?")
 SECRET_ENDINGS = ("_password", "_key", "_secret")
 
 
 def is_ip_address(text: str) -> bool:
     """Return whether ``text`` is an IPv4 or IPv6 address."""
     try:
-        ipaddress.ip_address(text)
+        return bool(ipaddress.ip_address(text)) and "%" not in text
     except ValueError:
         return False
-    return True
+
+
+def found_addresses(name: str) -> list[str]:
+    """Return the addresses of a host name, looked up on the controller.
+
+    :raises OSError: it does not resolve
+    """
+    if not HOST_NAME.fullmatch(name):
+        raise OSError("it is not a host name")
+    return [str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
 
 
 def ip_address(name: str) -> str:
     """Return the IP address of a host, looked up on the controller; an address is returned as it is.
 
     :param name: an IP address or a host name
-    :raises AnsibleFilterError: the name does not resolve on the controller
+    :raises AnsibleFilterError: the name does not resolve on the controller, or is not the address of one host
     """
-    if is_ip_address(str(name)):
-        return str(name)
+    text = str(name)
     try:
-        found = socket.getaddrinfo(str(name), None, type=socket.SOCK_STREAM)
+        if not is_ip_address(text):
+            # IPv4 first: what listens on 0.0.0.0 answers there.
+            text = min(found_addresses(text), key=lambda address: ":" in address)
     except OSError as error:
         raise AnsibleFilterError(
-            f"'{name}' does not resolve on the controller ({error}); set airflow_host_address of that host"
-            " to the IP address at which the other hosts reach it"
+            f"'{name}' does not resolve on the controller ({error}); {REMEDY}"
         ) from error
-    # IPv4 first: what listens on 0.0.0.0 answers there.
-    return str(min(found, key=lambda entry: entry[0] != socket.AF_INET)[4][0])
+    address = ipaddress.ip_address(text)
+    if address.is_unspecified or address.is_multicast:
+        raise AnsibleFilterError(f"'{name}' is not the address of one host; {REMEDY}")
+    return str(address)
+
+
+def address_errors(name: str) -> list[str]:
+    """Return why a name or an address does not lead to one host; empty if it does."""
+    try:
+        ip_address(name)
+    except AnsibleFilterError as error:
+        return [error.message]
+    return []
 
 
 def host_address(host: str, hostvars: HostVars) -> str:
@@ -174,12 +198,19 @@ def refused_variables(
     return [f"{sentence} ({', '.join(names)})" for sentence, names in sorted(found.items())]
 
 
+def unset_variables(names: Iterable[str], hosts: Iterable[str], hostvars: HostVars) -> list[str]:
+    """Return the names of the variables that no host sets."""
+    found = {name for host in hosts for name in hostvars[host]}
+    return [name for name in names if name not in found]
+
+
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
         """Return the functions by filter name."""
         return {
+            "address_errors": address_errors,
             "addresses": addresses,
             "differing_variables": differing_variables,
             "hosts_entries": hosts_entries,
@@ -189,6 +220,7 @@ class FilterModule:
             "reachable": reachable,
             "refused_variables": refused_variables,
             "unnamed_servers": unnamed_servers,
+            "unset_variables": unset_variables,
             "worker_queue": worker_queue,
             "worker_queues": worker_queues,
         }

@@ -15,6 +15,8 @@ SECTION = re.compile(r"[a-z][a-z0-9_.]*")
 OPTION = re.compile(r"[a-z][a-z0-9_]*")
 # Inside double quotes systemd unescapes exactly these (systemd.exec(5), EnvironmentFile=).
 QUOTED = re.compile(r'(["\\`$])')
+# systemd ignores a variable that holds one of these.
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def kind(value: Any) -> str:
@@ -26,7 +28,7 @@ def kind(value: Any) -> str:
 
 
 def config_errors(config: Any) -> list[str]:
-    """Return what is wrong with the shape of ``config``.
+    """Return what is wrong with ``config``.
 
     :param config: meant to be ``{section: {option: value}}``
     :returns: one sentence for each error; empty if there is none
@@ -44,6 +46,11 @@ def config_errors(config: Any) -> list[str]:
                 f"option '{name}' in section '{section}' is not a lower-case Airflow option name"
                 for name in options
                 if not OPTION.fullmatch(str(name))
+            ]
+            errors += [
+                f"option '{name}' in section '{section}' holds a control character"
+                for name, value in options.items()
+                if CONTROL.search(option_text(value))
             ]
     return errors
 
@@ -86,7 +93,7 @@ def environment(config: Options) -> str:
     """Return Airflow options as the lines of a systemd ``EnvironmentFile``.
 
     :param config: ``{section: {option: value}}``; an option that is ``None`` is left out
-    :raises ValueError: ``config`` has the wrong shape, or a value holds a NUL
+    :raises ValueError: see :func:`config_errors`
     """
     if errors := config_errors(config):
         raise ValueError("; ".join(errors))
@@ -96,8 +103,6 @@ def environment(config: Options) -> str:
             if value is None:
                 continue
             text = option_text(value)
-            if "\0" in text:
-                raise ValueError(f"option '{option}' in section '{section}' holds a NUL character")
             name = f"AIRFLOW__{section.replace('.', '_')}__{option}".upper()
             lines.append(f'{name}="' + QUOTED.sub(r"\\\1", text) + '"')
     return "\n".join(lines) + "\n"

@@ -31,6 +31,10 @@ options:
     default: ""
     vars:
       - name: airflow_secrets_file
+  missing_only:
+    description: Whether to return the names of those secrets that are missing instead, and to generate none.
+    type: bool
+    default: false
 author: lakehouse.airflow maintainers (@lakehouse-airflow)
 """
 
@@ -42,7 +46,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: The secrets, in the order of the names.
+  description: The secrets, in the order of the names; or the names of those that are missing.
   type: list
   elements: str
 """
@@ -102,9 +106,13 @@ def stored_secrets(path: Path, load: Callable[[str], Any]) -> dict[str, str]:
     :param load: turns a file name into its parsed and, if need be, decrypted content
     :raises AnsibleLookupError: others can read or write the file, or it is not a mapping of names to strings
     """
-    if not path.exists() or path.stat().st_size == 0:
+    if not path.exists():
         return {}
     status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise AnsibleLookupError(f"{path} is not a file; set airflow_secrets_file to the path of one")
+    if status.st_size == 0:
+        return {}
     if not is_encrypted(path):
         if status.st_uid not in (os.geteuid(), 0):
             raise AnsibleLookupError(f"{path} belongs to another user (UID {status.st_uid}); chown it")
@@ -114,9 +122,14 @@ def stored_secrets(path: Path, load: Callable[[str], Any]) -> dict[str, str]:
                 f" run 'chmod 600 {path}', and replace the secrets if others may have read them"
             )
     content = load(str(path))
-    if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
+    if not isinstance(content, dict):
         raise AnsibleLookupError(
             f"{path} must hold a mapping of names to strings; correct it or restore it from a backup"
+        )
+    if others := [str(name) for name, value in content.items() if not isinstance(value, str)]:
+        raise AnsibleLookupError(
+            f"{path} must hold a mapping of names to strings, and YAML reads {', '.join(others)} as another"
+            " type; put quotes around it"
         )
     return {str(name): str(value) for name, value in content.items()}
 
@@ -188,6 +201,22 @@ def secrets_file(given: str | None, inventory_directory: str | None) -> Path:
     return Path(inventory_directory, ".airflow-secrets.yml")
 
 
+def missing_secrets(
+    names: list[str], given: str | None, inventory_directory: str | None, load: Callable[[str], Any]
+) -> list[str]:
+    """Return which of the secrets are not kept: all of them where no file could keep them.
+
+    :param names: names of secrets
+    :param given: as for :func:`secrets_file`
+    :param inventory_directory: as for :func:`secrets_file`
+    :param load: as for :func:`stored_secrets`
+    """
+    if not given and inventory_directory is None:
+        return names
+    kept = stored_secrets(secrets_file(given, inventory_directory), load)
+    return [name for name in names if not kept.get(name)]
+
+
 class LookupModule(LookupBase):
     """See :data:`DOCUMENTATION`."""
 
@@ -198,7 +227,10 @@ class LookupModule(LookupBase):
         """
         variables = variables or {}
         self.set_options(var_options=variables, direct=kwargs)
-        path = secrets_file(self.get_option("airflow_secrets_file"), variables.get("inventory_dir"))
+        given = self.get_option("airflow_secrets_file")
+        if self.get_option("missing_only"):
+            return missing_secrets(terms, given, variables.get("inventory_dir"), self._load)
+        path = secrets_file(given, variables.get("inventory_dir"))
         keep = not variables.get("ansible_check_mode", False)
         return [ensure_secret(path, term, self._load, keep=keep) for term in terms]
 

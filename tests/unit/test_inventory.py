@@ -19,6 +19,7 @@ from filter.inventory import (
     reachable,
     refused_variables,
     unnamed_servers,
+    unset_variables,
     worker_queues,
 )
 
@@ -46,6 +47,23 @@ def test_a_name_is_resolved_on_the_controller() -> None:
 def test_a_name_that_does_not_resolve_is_named_with_the_remedy() -> None:
     with pytest.raises(AnsibleFilterError, match=r"'no-such-host\.invalid'.*set airflow_host_address"):
         ip_address("no-such-host.invalid")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("0.0.0.0/0", "0.0.0.0", "::", "224.0.0.1"),  # noqa: S104
+        *("0", "10.1", "0x7f000001", "a\nb", "", "all all"),
+    ],
+)
+def test_what_is_not_the_address_of_one_host_is_refused(name: str) -> None:
+    with pytest.raises(AnsibleFilterError, match="set airflow_host_address"):
+        ip_address(name)
+
+
+def test_variables_that_no_host_sets() -> None:
+    names = ["airflow_worker_queues", "airflow_fernet_key", "ansible_host"]
+    assert unset_variables(names, ["control", "192.0.2.102"], HOSTVARS) == ["airflow_fernet_key"]
 
 
 def test_entries_have_the_given_name_or_the_inventory_name() -> None:

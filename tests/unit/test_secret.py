@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleLookupError
-from lookup.secret import GENERATORS, ensure_secret, secrets_file
+from lookup.secret import GENERATORS, ensure_secret, missing_secrets, secrets_file
 
 
 def load(name: str) -> Any:
@@ -110,6 +110,35 @@ def test_a_link_at_the_lock_is_not_followed(path: Path, tmp_path: Path) -> None:
         ensure_secret(path, "airflow_broker_password", load)
     assert not (tmp_path / "elsewhere").exists()
     assert not path.exists()
+
+
+def test_what_yaml_does_not_read_as_text_is_named(path: Path) -> None:
+    write(path, "airflow_admin_password: no\nairflow_flower_password: 12345678\nairflow_jwt_secret: text\n")
+    with pytest.raises(
+        AnsibleLookupError, match="reads airflow_admin_password, airflow_flower_password as another"
+    ):
+        ensure_secret(path, "airflow_jwt_secret", load)
+
+
+def test_what_is_not_a_file_is_refused(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(AnsibleLookupError, match="not a file"):
+        ensure_secret(path, "airflow_admin_password", load)
+    path.rmdir()
+    os.mkfifo(path)
+    with pytest.raises(AnsibleLookupError, match="not a file"):
+        ensure_secret(path, "airflow_admin_password", load)
+
+
+def test_missing_secrets_are_found_and_not_generated(path: Path) -> None:
+    names = ["airflow_admin_password", "airflow_fernet_key"]
+    directory = str(path.parent)
+    assert missing_secrets(names, None, directory, load) == names
+    assert not path.parent.exists()
+    write(path, "airflow_admin_password: mine\nairflow_fernet_key: ''\n")
+    assert missing_secrets(names, None, directory, load) == ["airflow_fernet_key"]
+    # Without a file that could keep them, all have to be given.
+    assert missing_secrets(names, "", None, load) == names
 
 
 def test_the_file_is_beside_the_inventory_unless_it_is_given() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,37 +14,29 @@ from testlib import Cluster, Host, Result, run_site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-# Interpreters for Ansible that see another Debian release, or another time, than the host's.
-OTHER_RELEASE = """#!/bin/sh
-exec unshare --mount /bin/sh -c '
-    mount --bind /root/os-release /etc/os-release &&
-    mount --bind /root/debian-version /etc/debian_version &&
-    exec /usr/bin/python3 "$@"
-' sh "$@"
-"""
+# An interpreter for Ansible that sees another time than the host's.
 OTHER_TIME = """#!/bin/sh
 exec faketime -f +60s /usr/bin/python3 "$@"
 """
-WORKER_FILES = {
-    "other-release": OTHER_RELEASE,
-    "other-time": OTHER_TIME,
-    "os-release": 'NAME="Debian GNU/Linux"\nID=debian\nVERSION_ID=10\nVERSION="10 (buster)"\n',
-    "debian-version": "10.13\n",
-}
-
-
-def for_all(**variables: Any) -> Callable[[dict[str, Any]], None]:
-    return lambda inventory: inventory["vars"].update(variables)
+INCOMPLETE, MISSING = "incomplete-secrets.yml", "airflow_fernet_key"
 
 
 def for_worker(**variables: Any) -> Callable[[dict[str, Any]], None]:
     return lambda inventory: inventory["hosts"]["worker1"].update(variables)
 
 
-def group(name: str, *hosts: str) -> Callable[[dict[str, Any]], None]:
-    return lambda inventory: inventory["children"][name].update(hosts={host: {} for host in hosts})
+def use_no_secrets(inventory: dict[str, Any]) -> None:
+    inventory["vars"]["airflow_secrets_file"] += ".missing"
+
+
+def use_incomplete_secrets(inventory: dict[str, Any]) -> None:
+    original = Path(inventory["vars"]["airflow_secrets_file"])
+    incomplete = original.with_name(INCOMPLETE)
+    incomplete.touch(mode=0o600)
+    lines = original.read_text(encoding="utf-8").splitlines(keepends=True)
+    incomplete.write_text("".join(line for line in lines if MISSING not in line), encoding="utf-8")
+    inventory["vars"]["airflow_secrets_file"] = str(incomplete)
 
 
 @dataclass(frozen=True)
@@ -51,99 +44,37 @@ class Case:
     name: str
     change: Callable[[dict[str, Any]], None]
     expected: list[str] = field(default_factory=list)
+    arguments: list[str] = field(default_factory=list)
 
 
+UNKNOWN = [
+    "There is a cluster already on control",
+    MISSING,
+    "set airflow_secrets_file to where it is",
+]
+# Those that need hosts; tests/unit/test_validation.py has the others.
 CASES = [
-    Case(
-        "two brokers",
-        group("valkey", "control", "worker1"),
-        ["Group 'valkey' must hold at most one host", "control, worker1", "Put one host into 'valkey'"],
-    ),
-    Case(
-        "no database",
-        group("postgres"),
-        [
-            "Group 'postgres' is empty",
-            "airflow_database_host of control does not say where",
-            "or put one host into the group",
-        ],
-    ),
-    Case(
-        "a firewall that lets a name in",
-        for_all(airflow_firewall_ui_sources=["office.example.com"]),
-        [
-            "airflow_firewall_ui_sources (office.example.com)",
-            "of control must hold IP addresses and networks",
-        ],
-    ),
-    Case(
-        "a queue name with a space",
-        for_worker(airflow_worker_queues=["heavy load"]),
-        ["airflow_worker_queues of worker1", "heavy load", "for example [default, heavy]"],
-    ),
     Case(
         "a concurrency of zero",
         for_worker(airflow_worker_concurrency=0),
         ["airflow_worker_concurrency of worker1 is 0", "1 or more"],
     ),
     Case(
-        "a worker monitor timeout of a second",
-        for_all(airflow_worker_monitor_timeout=1),
-        ["airflow_worker_monitor_timeout of ", " is 1", "5 seconds or more"],
-    ),
-    Case(
-        "a section of options that is not a mapping",
-        for_all(airflow_config={"core": "parallelism"}),
-        ["airflow_config of ", "section 'core'", "Write it as {section: {option: value}}"],
-    ),
-    Case(
-        "a DAG directory that does not exist",
-        for_all(airflow_dags_source="/no/such/directory"),
-        ["airflow_dags_source of ", "/no/such/directory", "Create it, or set the variable"],
-    ),
-    Case(
-        "too little memory",
-        for_worker(preflight_min_memory_mb=100_000_000),
-        ["worker1 has ", "MiB of memory", "preflight_min_memory_mb requires 100000000", "Give it more"],
-    ),
-    Case(
-        "too little disk",
-        for_worker(preflight_min_disk_mb=100_000_000),
-        ["worker1 has ", "MiB free", "preflight_min_disk_mb requires 100000000", "Free some"],
-    ),
-    Case(
-        "an unsupported release",
-        for_worker(ansible_python_interpreter="/root/other-release"),
-        ["worker1 runs Debian 10", "Debian 12 and 13 are supported", "Install one of them"],
-    ),
-    Case(
         "a wrong clock",
         for_worker(ansible_python_interpreter="/root/other-time"),
         ["clock of worker1", "preflight_max_clock_skew allows 5 s", "systemd-timesyncd"],
     ),
+    Case("no secrets for a cluster that has some", use_no_secrets, [*UNKNOWN, "secrets.yml.missing"]),
     Case(
-        "the port of the broker for one host only",
-        for_worker(airflow_broker_port=6380),
-        [
-            "must be the same on all hosts",
-            "airflow_broker_port (control: not set, worker1: 6380)",
-            "group_vars/all",
-        ],
+        "no secrets for a worker of such a cluster",
+        use_no_secrets,
+        [*UNKNOWN, "secrets.yml.missing"],
+        arguments=["--limit=worker1"],
     ),
     Case(
-        "a variable that the collection does not read",
-        for_all(valkey_port=6380),
-        ["valkey_port has no effect, set airflow_broker_port instead (control, worker1)"],
-    ),
-    Case(
-        "an internal variable",
-        for_worker(__postgres_clients={"metadata": ["0.0.0.0/0"]}),
-        ["__postgres_clients is internal, remove it (worker1)"],
-    ),
-    Case(
-        "a name that does not resolve",
-        for_worker(airflow_host_address="no-such-host.invalid"),
-        ["'no-such-host.invalid' does not resolve on the controller", "set airflow_host_address"],
+        "a missing secret",
+        use_incomplete_secrets,
+        [*UNKNOWN, f"{INCOMPLETE} on the controller has no {MISSING}."],
     ),
 ]
 
@@ -173,15 +104,14 @@ def outcome(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Outco
     worker.check_output(
         "command -v faketime || { apt-get update && apt-get install -qy faketime; } >/dev/null"
     )
-    for path, text in WORKER_FILES.items():
-        worker.check_output(f"printf %s %s >/root/{path} && chmod 0755 /root/{path}", "%s", text)
+    worker.check_output("printf %s %s >/root/other-time && chmod 0755 /root/other-time", "%s", OTHER_TIME)
 
     def run(case: Case) -> Result:
         directory: Path = tmp_path_factory.mktemp("inventory")
         inventory = copy.deepcopy(cluster.content)
         case.change(inventory)
         (directory / "hosts.yml").write_text(yaml.safe_dump({"all": inventory}), encoding="utf-8")
-        return run_site(directory / "hosts.yml")
+        return run_site(directory / "hosts.yml", *case.arguments)
 
     before = {host.name: state(host) for host in cluster.hosts()}
     with ThreadPoolExecutor(3) as pool:
@@ -200,3 +130,12 @@ def test_invalid_input_is_reported(outcome: Outcome, case: Case) -> None:
 
 def test_invalid_input_changes_nothing(outcome: Outcome) -> None:
     assert outcome.changes == {host: set() for host in outcome.changes}
+
+
+def test_no_secret_is_generated_for_a_cluster_that_has_others(cluster: Cluster, outcome: Outcome) -> None:
+    """The mechanism is the entry point `secrets` of the role preflight."""
+    assert outcome.results
+    assert not Path(f"{cluster.secrets_file}.missing").exists()
+    incomplete = yaml.safe_load(cluster.secrets_file.with_name(INCOMPLETE).read_text(encoding="utf-8"))
+    assert {*incomplete, MISSING} == {*cluster.secrets}
+    assert MISSING not in incomplete

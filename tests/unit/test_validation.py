@@ -1,0 +1,648 @@
+"""Hostile and wrong input is refused before any change, with variable, host and remedy, or is used as it is.
+
+The checks are those of playbooks/validate.yml, in one run of an inventory whose hosts each have mistakes.
+"""
+
+# ruff: noqa: FBT003, S104 - booleans and addresses are values of the table
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from lookup.secret import GENERATORS
+from testlib.ansible_commands import Result, run_command
+from testlib.cluster import PROJECT
+
+PLAYBOOKS = PROJECT / "playbooks"
+DAY = 86400
+LONG = "Zx8-qT2_vB5.nM7+wK3=rL9"
+FERNET = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA="
+FACTS_VARIABLE = "facts_of_the_test"
+FACTS: dict[str, Any] = {
+    "distribution": "Debian",
+    "distribution_version": "13.1",
+    "distribution_major_version": "13",
+    "service_mgr": "systemd",
+    "nodename": "node",
+    "memtotal_mb": 4000,
+    "processor_vcpus": 2,
+    "all_ipv4_addresses": ["192.0.2.1"],
+    "all_ipv6_addresses": [],
+    "date_time": {"epoch": int(time.time())},
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A variable with a value, in the entry point of a role that checks it."""
+
+    role: str
+    variable: str
+    value: Any
+    # What the message says; None: the value is accepted.
+    said: str | None
+
+
+def refused(role: str, variable: str, said: str, *values: Any) -> list[Case]:
+    return [Case(role, variable, value, said) for value in values]
+
+
+def accepted(role: str, variable: str, *values: Any) -> list[Case]:
+    return [Case(role, variable, value, None) for value in values]
+
+
+def fact(said: str | None, **facts: Any) -> Case:
+    return Case("preflight", "ansible_facts", {**FACTS, **facts}, said)
+
+
+# How messages begin or end, one for each check; those of Ansible itself.
+ARGUMENT = "and we were unable to convert to"
+ARGUMENT_VALUE = "value of airflow_database_sslmode must be one of"
+DISK = "Free some, or lower the variable"
+# Ansible looks no further, and the space on the disk is checked after the others.
+ALONE = {ARGUMENT, ARGUMENT_VALUE, DISK}
+PACKAGES = "not other options of pip or paths"
+CONNECTIONS = "in quotes if YAML reads it as another type"
+NUMBERS: list[tuple[str, str, int, str]] = [
+    ("airflow", "airflow_parallelism", 1, "Set whole numbers"),
+    ("airflow", "airflow_max_active_tasks_per_dag", 1, "Set whole numbers"),
+    ("airflow", "airflow_ready_timeout", 1, "Set whole numbers"),
+    ("airflow_worker", "airflow_worker_concurrency", 1, "remove it for one for each CPU"),
+    ("airflow_worker", "airflow_worker_stop_timeout", 1, "waits for its tasks"),
+    ("airflow_worker_monitor", "airflow_worker_monitor_timeout", 5, "5 seconds or more"),
+    ("airflow_api_server", "airflow_api_server_workers", 1, "number of processes, 1 or more"),
+    ("airflow_smoke_test", "airflow_smoke_test_timeout", 1, "number of seconds, 1 or more"),
+    ("postgres", "postgres_max_connections", 20, "single values"),
+    ("preflight", "preflight_min_memory_mb", 0, "Give it more"),
+    ("preflight", "preflight_min_disk_mb", 0, DISK),
+]
+PORTS = [
+    ("airflow", "airflow_api_port"),
+    ("airflow", "airflow_broker_port"),
+    ("airflow", "airflow_database_port"),
+    ("airflow", "airflow_results_port"),
+    ("airflow_flower", "airflow_flower_port"),
+    ("postgres", "airflow_database_port"),
+    ("valkey", "airflow_broker_port"),
+]
+PORT_SAID = {"airflow": "Set whole numbers"}
+PASSWORDS = [
+    ("airflow", "airflow_admin_password"),
+    ("airflow", "airflow_broker_password"),
+    ("airflow", "airflow_database_password"),
+    ("airflow", "airflow_results_password"),
+    ("airflow_flower", "airflow_flower_password"),
+]
+KEYS = ["airflow_jwt_secret", "airflow_api_secret_key"]
+HOSTS = ["airflow_broker_host", "airflow_database_host", "airflow_results_host"]
+WORDS = [
+    "airflow_database_name",
+    "airflow_results_name",
+    "airflow_database_username",
+    "airflow_results_username",
+]
+
+CASES: list[Case] = [
+    # Numbers.
+    *(case for role, name, low, said in NUMBERS for case in refused(role, name, said, True, low - 1)),
+    *refused("airflow", "airflow_parallelism", ARGUMENT, 1.5, "0x20", "12 tasks"),
+    *refused("airflow", "airflow_parallelism", "Set whole numbers", "012"),
+    *accepted("airflow_worker", "airflow_worker_stop_timeout", "600"),
+    # Ports.
+    *(
+        case
+        for role, name in PORTS
+        for case in refused(role, name, PORT_SAID.get(role, "65535"), True, 65536)
+    ),
+    *refused("airflow", "airflow_api_port", "Set whole numbers", 0, 80),
+    *accepted("airflow", "airflow_broker_port", 443),
+    # Versions, packages.
+    *refused(
+        "airflow", "airflow_version", "Set it to one of: 3", "../x", "3.3.2\n", "3", 3.3, "3.3.2/../3.3.2"
+    ),
+    *refused(
+        "airflow",
+        "airflow_extra_packages",
+        PACKAGES,
+        ["--index-url=http://example.org/simple"],
+        ["-r/etc/shadow"],
+        ["cowsay --no-deps"],
+        ["cowsay==6.1 --hash=sha256:00"],
+        ["cowsay\n"],
+        ["/root/package"],
+        ["../package"],
+        ["cowsay # a comment"],
+        [""],
+        "cowsay",
+    ),
+    *accepted(
+        "airflow",
+        "airflow_extra_packages",
+        [f"cowsay==6.1 --hash=sha256:{'0' * 64} --hash=sha512:{'f' * 128}"],
+        ["cowsay==6.1", "apache-airflow-providers-http[common] >= 5 ; python_version > '3'"],
+        ["cowsay @ https://example.org/cowsay-6.1.tar.gz#sha256=00"],
+    ),
+    *refused(
+        "airflow", "airflow_package_index_url", PACKAGES, "ftp://example.org", "http://a b", "http://a\n"
+    ),
+    *refused("airflow", "airflow_package_ca_file", PACKAGES, "ca.pem", "/ca.pem\n"),
+    *refused("airflow", "airflow_package_environment", PACKAGES, {"A B": "1"}, {"A": "1\n2"}),
+    # Options of Airflow.
+    *refused("airflow", "airflow_config", "Write it as", {"core\n": {}}, {"core": "x"}, {"core": {"A": 1}}),
+    *refused(
+        "airflow", "airflow_config", "control character", {"core": {"a": "1\r"}}, {"core": {"a": "\x7f"}}
+    ),
+    *accepted("airflow", "airflow_config", {"core": {"a": "two\nlines\tand $HOME % \" ' \\ `"}}),
+    # Hosts and addresses.
+    *(
+        case
+        for name in ("airflow_firewall_ui_sources", "airflow_firewall_flower_sources")
+        for case in [
+            *refused(
+                "airflow",
+                name,
+                "must hold IP addresses and networks",
+                ["office.example.com"],
+                ["10.0.0.1/8"],
+                [0],
+            ),
+            *accepted("airflow", name, [], ["192.0.2.0/24", "2001:db8::1"]),
+        ]
+    ),
+    *(case for name in HOSTS for case in refused("airflow", name, CONNECTIONS, "db:5432", "db\n")),
+    *refused(
+        "airflow", "airflow_database_host", CONNECTIONS, "10.1", "-db", "a..b", "one,two", "a b", "", ["db"]
+    ),
+    *accepted("airflow", "airflow_database_host", "2001:db8::1", "db_1.example.org", "192.0.2.7"),
+    *refused(
+        "preflight",
+        "airflow_host_address",
+        "Set airflow_host_address",
+        "0.0.0.0/0",
+        "0.0.0.0",
+        "::",
+        "0",
+        "192.0.2.1\n",
+        "all",
+        "224.0.0.1",
+        "fe80::1%eth0",
+        "10.1",
+    ),
+    *accepted("preflight", "airflow_host_address", "192.0.2.1", "localhost"),
+    *refused(
+        "airflow_flower", "airflow_flower_bind_address", "IP address", "*", "0.0.0.0:5555", "localhost", ""
+    ),
+    *refused("airflow_api_server", "airflow_api_server_bind_address", "IP address", "*", "0.0.0.0\n", True),
+    *refused(
+        "airflow",
+        "airflow_execution_api_url",
+        CONNECTIONS,
+        "ftp://airflow-api/execution/",
+        "http://airflow-api:8080/execution/\n",
+        "http://airflow-api:8080/$HOME",
+        "http://user:secret@airflow-api/",
+        "airflow-api",
+    ),
+    *accepted("airflow", "airflow_execution_api_url", "https://[2001:db8::1]:8443/execution/"),
+    # Facts, which come from the hosts.
+    *(
+        fact("Change the name", nodename=name)
+        for name in ("node\n192.0.2.66 postgres", "worker1", "", "a b", "a;b", "../x", "x" * 300)
+    ),
+    fact(None, nodename="node-b.example.org"),
+    fact("Debian 12 and 13 are supported", distribution_major_version="10", distribution_version="10.13"),
+    fact("Debian 12 and 13 are supported", distribution="Ubuntu"),
+    fact("Boot it with systemd", service_mgr="sysvinit"),
+    fact("it has 192.0.2.99", all_ipv4_addresses=["192.0.2.99"]),
+    Case("preflight", "preflight_min_memory_mb", 100_000_000, "Give it more, or lower the variable"),
+    Case("preflight", "preflight_min_disk_mb", 100_000_000, DISK),
+    # Secrets.
+    *(
+        case
+        for role, name in PASSWORDS
+        for case in [
+            *refused(role, name, f"{name} is shorter than 8 characters", "a"),
+            *refused(role, name, f"{name} is not text", False),
+            *accepted(role, name, "%/@:$ \"'\\" + LONG),
+        ]
+    ),
+    *refused(
+        "airflow",
+        "airflow_admin_password",
+        "airflow_admin_password has fewer than 5 different characters",
+        "aaaaaaaaaaaa",
+    ),
+    *refused(
+        "airflow",
+        "airflow_admin_password",
+        "airflow_admin_password is not text",
+        1234567890123,
+        [LONG],
+        {"a": LONG},
+    ),
+    *refused(
+        "airflow",
+        "airflow_admin_password",
+        "airflow_admin_password holds a line break",
+        f"{LONG}\n",
+        f"{LONG}\x7f",
+    ),
+    *accepted("airflow", "airflow_admin_password", f"~{LONG}$HOME", "correct horse battery staple"),
+    *refused(
+        "airflow_flower", "airflow_flower_password", "airflow_flower_password holds a comma", f"{LONG},x"
+    ),
+    *refused(
+        "airflow_flower",
+        "airflow_flower_password",
+        "airflow_flower_password holds a '$'",
+        f"{LONG}$HOME",
+        f"${{HOME}}{LONG}",
+    ),
+    *refused(
+        "airflow_flower",
+        "airflow_flower_password",
+        "airflow_flower_password holds a character that is not ASCII",
+        f"{LONG}ü",
+    ),
+    *accepted("airflow_flower", "airflow_flower_password", f"{LONG}:x"),
+    *(
+        case
+        for name in KEYS
+        for case in [
+            *refused("airflow", name, f"{name} is shorter than 32 characters", LONG),
+            *refused("airflow", name, f"{name} is not text", True),
+        ]
+    ),
+    *refused(
+        "airflow", "airflow_jwt_secret", "airflow_jwt_secret has fewer than 5 different characters", "a" * 64
+    ),
+    *refused(
+        "airflow", "airflow_jwt_secret", "airflow_jwt_secret holds a '$'", f"$HOME{LONG * 2}", f"~{LONG * 2}"
+    ),
+    *accepted("airflow", "airflow_jwt_secret", LONG * 2),
+    *refused(
+        "airflow",
+        "airflow_fernet_key",
+        "airflow_fernet_key is not a Fernet key",
+        "not-a-key",
+        FERNET[:-1],
+        f"{FERNET}\n",
+        FERNET.replace("=", ""),
+        f"{FERNET},",
+        "+" + FERNET[1:],
+    ),
+    *refused(
+        "airflow",
+        "airflow_fernet_key",
+        "airflow_fernet_key has fewer than 5 different characters",
+        "A" * 43 + "=",
+    ),
+    *accepted("airflow", "airflow_fernet_key", FERNET, f"{FERNET},{FERNET[::-1].replace('=', '') + '='}"),
+    # Names.
+    *refused("airflow", "airflow_admin_username", "name@host", "admin\n", "a b", "", "--role=Admin x"),
+    *refused("airflow", "airflow_admin_email", "name@host", "admin", "a@b\n", "a b@c"),
+    *refused(
+        "airflow_flower", "airflow_flower_username", "'@' and '-'", "flower\n", "a:b", "a,b", "$USER", "~root"
+    ),
+    *(
+        case
+        for name in WORDS
+        for case in refused("postgres", name, "Choose other names", f"x{name}\n", "postgres")
+    ),
+    *(case for name in WORDS for case in refused("airflow", name, CONNECTIONS, "a\nb")),
+    *refused("airflow", "airflow_database_name", CONNECTIONS, "", True),
+    *refused("valkey", "airflow_broker_username", "must consist of", "airflow\n", "default", "a b", "admin"),
+    *refused(
+        "airflow_worker",
+        "airflow_worker_queues",
+        "for example [default, heavy]",
+        ["default\n"],
+        ["heavy load"],
+        ["a,b"],
+        ["host.worker1"],
+        [],
+        "default",
+        [True, ""],
+    ),
+    *refused("airflow_worker", "airflow_worker_batch", "34%", "34%\n", "0", 0, "101%", "all", True, -1),
+    *accepted("airflow_worker", "airflow_worker_batch", 2, "100%"),
+    # Certificates and TLS.
+    *refused("airflow", "airflow_database_sslmode", "Set airflow_database_ca_file", "verify-full"),
+    *refused("airflow", "airflow_database_sslmode", ARGUMENT_VALUE, "verify-full\n", "no"),
+    *refused("airflow", "airflow_broker_ca_file", "Set airflow_database_ca_file", "/no/such/file"),
+    # The servers.
+    *refused(
+        "postgres",
+        "postgres_listen_addresses",
+        "its own item",
+        ["a,b"],
+        ["localhost\n"],
+        ["'"],
+        [],
+        "localhost",
+    ),
+    *refused("postgres", "postgres_shared_buffers", "sizes such as", "128MB\n", "a lot", "128mb'", True),
+    *refused(
+        "postgres",
+        "postgres_config",
+        "single values",
+        {"jit\n": 1},
+        {"port": 1},
+        {"jit": "on\nlisten_addresses = '*'"},
+        {"jit": []},
+        {"jit": None},
+    ),
+    *refused(
+        "valkey", "valkey_bind_addresses", "not names", ["0.0.0.0/0"], ["localhost"], ["192.0.2.1\n"], [], "*"
+    ),
+    *refused(
+        "valkey",
+        "valkey_user_rules",
+        "single rule",
+        ["+@all +@dangerous"],
+        [">x"],
+        ["NOPASS"],
+        ["~*\n"],
+        "~*",
+    ),
+    *refused("valkey", "valkey_save", "pairs of seconds", [[True, 1]], [[1]], ["12"], [[0, 1]], [["1\n", 1]]),
+    *refused("valkey", "valkey_maxmemory", "512mb", "64mb\n", "a lot", True),
+    *refused("valkey", "valkey_config", "single values", {"hz\n": 1}, {"user": "x"}, {"hz": [1]}),
+    *refused("valkey", "valkey_backports_url", "http or https", "http://a\nSuites: x", "file:/", True),
+    # DAGs; test_directory_archive.py has the others.
+    *refused("airflow_dags", "airflow_dags_source", "the root of the file system", "/", "/etc/.."),
+    *refused(
+        "airflow_dags", "airflow_dags_source", "not a directory", "/no/such/directory", "/etc/passwd", ""
+    ),
+    *refused("airflow_dags", "airflow_dags_source", "FIFO", "/dev"),
+    *refused("airflow_dags", "airflow_dags_import_check", ARGUMENT, "maybe"),
+]
+ROLES = sorted({case.role for case in CASES})
+
+
+def hosts() -> dict[str, list[Case]]:
+    """Return the cases of each host."""
+    found: dict[str, list[Case]] = {}
+    for case in CASES:
+        name = next((name for name, others in found.items() if may_share(case, others)), f"case{len(found)}")
+        found.setdefault(name, []).append(case)
+    return found
+
+
+def may_share(case: Case, others: list[Case]) -> bool:
+    """Return whether a host may have this case too: each is refused with its own message, or none is."""
+    said = [other.said for other in others]
+    return (
+        case.role == others[0].role
+        and case.variable not in [other.variable for other in others]
+        and not ALONE & {case.said, *said}
+        and (said == [None] * len(said) if case.said is None else not {None, case.said} & {*said})
+    )
+
+
+HOSTS_OF_CASES = hosts()
+
+
+def play(role: str) -> dict[str, Any]:
+    """Return a play that checks the variables of a role, as playbooks/validate.yml does."""
+    entry_point = {} if role == "preflight" else {"tasks_from": "validate"}
+    return {
+        # The host "control" has no mistake: a run ends with a play in which all hosts fail.
+        "hosts": f"cases_{role},control",
+        "gather_facts": False,
+        "vars_files": [str(path) for path in sorted((PLAYBOOKS / "vars").iterdir())],
+        "tasks": [
+            {"ansible.builtin.set_fact": {"cacheable": True}, "args": "{{ facts_of_the_test }}"},
+            {"ansible.builtin.import_role": {"name": f"lakehouse.airflow.{role}", **entry_point}},
+        ],
+    }
+
+
+def inventory(directory: Path) -> dict[str, Any]:
+    """Return an inventory with a host for each case, and a cluster to which they do not belong."""
+    secrets_file = directory / "secrets.yml"
+    secrets_file.touch(mode=0o600)
+    secrets_file.write_text(
+        yaml.safe_dump({name: make() for name, make in GENERATORS.items()}), encoding="utf-8"
+    )
+    control = {"hosts": {"control": {"ansible_host": "192.0.2.1"}}}
+    groups = ("postgres", "valkey", "schedulers", "webservers", "flower")
+    variables = {
+        name: {
+            "ansible_host": "192.0.2.1",
+            **{
+                FACTS_VARIABLE if case.variable == "ansible_facts" else case.variable: case.value
+                for case in cases
+            },
+        }
+        for name, cases in HOSTS_OF_CASES.items()
+    }
+    return {
+        "all": {
+            "vars": {
+                "ansible_connection": "local",
+                "airflow_secrets_file": str(secrets_file),
+                FACTS_VARIABLE: FACTS,
+                "preflight_max_clock_skew": DAY,
+                "preflight_min_disk_mb": 0,
+                "__preflight_started": time.time(),
+            },
+            "hosts": variables,
+            "children": {
+                **dict.fromkeys(groups, control),
+                "workers": {"hosts": {"worker1": {"ansible_host": "192.0.2.101"}}},
+                **{
+                    f"cases_{role}": {
+                        "hosts": {name: {} for name, cases in HOSTS_OF_CASES.items() if cases[0].role == role}
+                    }
+                    for role in ROLES
+                },
+            },
+        }
+    }
+
+
+def messages(result: dict[str, Any]) -> Iterator[str]:
+    """Return what a failed task says."""
+    if result.get("failed"):
+        yield str(result.get("msg", ""))
+        yield from result.get("argument_errors", [])
+    for item in result.get("results", []):
+        yield from messages(item)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    result: Result
+    # By host; none if it was accepted.
+    said: dict[str, str]
+    changed: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """Check all cases in one run."""
+    directory = tmp_path_factory.mktemp("inventory")
+    (directory / "hosts.yml").write_text(yaml.safe_dump(inventory(directory)), encoding="utf-8")
+    (directory / "play.yml").write_text(yaml.safe_dump([play(role) for role in ROLES]), encoding="utf-8")
+    result = run_command(
+        "ansible-playbook",
+        f"--inventory={directory / 'hosts.yml'}",
+        str(directory / "play.yml"),
+        ANSIBLE_STDOUT_CALLBACK="ansible.posix.json",
+    )
+    assert "{" in result.output, result.output
+    report = json.loads(re.sub(r"\A.*?^(?={)", "", result.output, flags=re.DOTALL | re.MULTILINE))
+    said: dict[str, list[str]] = {name: [] for name in ["control", *HOSTS_OF_CASES]}
+    for task in (task for entry in report["plays"] for task in entry["tasks"]):
+        for name, found in task["hosts"].items():
+            said[name] += messages(found)
+    return Outcome(
+        result,
+        {name: " ".join(" ".join(texts).split()) for name, texts in said.items()},
+        {name: stats["changed"] for name, stats in report["stats"].items()},
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [(name, case) for name, cases in HOSTS_OF_CASES.items() for case in cases],
+    ids=lambda value: value if isinstance(value, str) else f"{value.variable}={value.value!r:.40}",
+)
+def test_input_is_refused_with_variable_host_and_remedy_or_accepted(
+    outcome: Outcome, name: str, case: Case
+) -> None:
+    said = outcome.said[name]
+    if case.said is None:
+        assert not said
+    else:
+        assert case.said in said
+        assert case.variable in (*re.split(r"\W", said), "ansible_facts")
+        # Where a type is wrong, Ansible itself says the host.
+        assert name in said or said.startswith("Validation of arguments")
+    assert outcome.changed[name] == 0
+
+
+def test_a_host_without_a_mistake_passes(outcome: Outcome) -> None:
+    assert outcome.said["control"] == ""
+    assert len(CASES) >= 80
+
+
+def test_no_message_shows_a_secret(outcome: Outcome) -> None:
+    shown = [LONG, FERNET, "aaaaaaaaaaaa", "not-a-key", "1234567890123"]
+    assert [secret for secret in shown if secret in outcome.result.output] == []
+
+
+def test_every_role_that_checks_its_variables_is_checked_before_a_change() -> None:
+    """The mechanism is the list of plays in playbooks/validate.yml."""
+    plays = yaml.safe_load((PLAYBOOKS / "validate.yml").read_text(encoding="utf-8"))
+    checked = {
+        task["ansible.builtin.import_role"]["name"].rpartition(".")[2]
+        for play in plays
+        for task in play.get("tasks", [])
+        if task["ansible.builtin.import_role"].get("tasks_from") == "validate"
+    }
+    assert checked == {path.parents[1].name for path in PROJECT.glob("roles/*/tasks/validate.yml")}
+    assert {*ROLES} <= checked | {"preflight"}
+
+
+def test_no_pattern_accepts_a_line_break_at_the_end() -> None:
+    """``$`` matches before a line break that ends the value; ``\\Z`` does not."""
+    files = [path for directory in ("roles", "playbooks") for path in (PROJECT / directory).rglob("*.yml")]
+    found = [
+        f"{path.relative_to(PROJECT)}: {line.strip()}"
+        for path in files
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(r"""(match|search|regex)['(,][^#]*\$\)*['"]|_pattern: .*\$\)*['"]""", line)
+        and "regex_replace" not in line
+    ]
+    assert found == []
+
+
+# Mistakes of the inventory as a whole. One task reports all that it finds.
+INVENTORIES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "variables": (
+        {
+            "vars": {"valkey_port": 6380},
+            "hosts": {
+                "control": {"ansible_host": "192.0.2.10"},
+                "worker1": {"airflow_broker_port": 6380, "airflow_broker_password": LONG},
+                "worker\n2": {"__postgres_clients": {"metadata": ["0.0.0.0/0"]}},
+            },
+            "workers": ["worker1", "worker\n2"],
+        },
+        [
+            "valkey_port has no effect, set airflow_broker_port instead (control, worker 2, worker1)",
+            "__postgres_clients is internal, remove it (worker 2)",
+            "airflow_broker_port (control: not set, worker 2: not set, worker1: 6380)",
+            "airflow_broker_password (control: not set, worker 2: not set, worker1: set)",
+            "must be the same on all hosts",
+            "group_vars/all",
+            'also names of tasks and queues: ["control", "worker\\n2", "worker1"]',
+            "and ansible_host for the address",
+        ],
+    ),
+    "groups": (
+        {
+            "hosts": {"control": {}, "worker1": {}},
+            "workers": ["worker1"],
+            "valkey": ["control", "worker1"],
+            "flower": [],
+        },
+        [
+            "Group 'valkey' must hold at most one host, it holds 2 control, worker1",
+            "Put one host into 'valkey'",
+            "Group 'flower' must hold exactly one host, it holds 0",
+            "hosts.yml",
+        ],
+    ),
+    "no server": (
+        {"hosts": {"control": {}, "worker1": {}}, "workers": ["worker1"], "postgres": []},
+        [
+            "Group 'postgres' is empty",
+            "airflow_database_host of control does not say where",
+            "or put one host into the group",
+        ],
+    ),
+    "names of groups": (
+        {
+            "vars": {"airflow_group_names": {"workers": ["workers"], "masters": "x\n"}},
+            "hosts": {"control": {}, "worker1": {}},
+            "workers": ["worker1"],
+        },
+        [
+            "airflow_group_names: 'masters' is not a group of the collection",
+            "'['workers']', for workers, is not a group of the inventory",
+            "Write it as {group of the collection: group of the inventory}",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", INVENTORIES)
+def test_a_wrong_inventory_is_refused_before_any_host_is_contacted(tmp_path: Path, name: str) -> None:
+    content, expected = INVENTORIES[name]
+    content = {"vars": {}, **content}
+    groups = ("postgres", "valkey", "schedulers", "webservers", "flower", "workers")
+    children: dict[str, Any] = {
+        group: {"hosts": {host: {} for host in content.get(group, ["control"])}} for group in groups
+    }
+    path = tmp_path / "hosts.yml"
+    path.write_text(
+        yaml.safe_dump({"all": {"vars": content["vars"], "hosts": content["hosts"], "children": children}}),
+        encoding="utf-8",
+    )
+    result = run_command("ansible-playbook", f"--inventory={path}", "playbooks/validate.yml")
+    assert result.returncode != 0
+    assert [words for words in expected if words not in result.text] == [], result.output
+    assert LONG not in result.output
+    assert "Gather the facts" not in result.output
+    assert list(tmp_path.iterdir()) == [path]
