@@ -183,19 +183,14 @@ def valkey_config(name: str) -> Look:
     return lambda after: after.host.check_output(f"valkey-admin CONFIG GET {name}").split("\n")[1]
 
 
-def broker(command: str) -> Look:
-    """Run a command as the user of Airflow."""
+def broker(command: str, user: str = "") -> Look:
+    """Run a command as the workers' or another user of the broker."""
 
     def look(_after: After) -> Any:
-        login = {key: VALUES[f"airflow_broker_{key}"] for key in ("username", "password")}
+        login = {key: VALUES[f"airflow_broker_{user}{key}"] for key in ("username", "password")}
         return redis.Redis(host=ADDRESS, port=6380, decode_responses=True, **login).execute_command(command)
 
     return look
-
-
-def broker_users(after: After) -> set[str]:
-    clients = after.host.check_output("valkey-admin CLIENT LIST")
-    return set(re.findall(r" user=(\S+)", clients)) - {"admin"}
 
 
 def package_version(name: str) -> Look:
@@ -384,8 +379,32 @@ CONNECTIONS = [
         each(valkey_config("port"), url("airflow-worker", "CELERY__BROKER_URL", "port")),
         ["6380", 6380],
     ),
-    Row("airflow_broker_username", "lab-broker", broker_users, {"lab-broker"}),
-    Row("airflow_broker_password", password(), broker("GET missing"), None),
+    Row(
+        "airflow_broker_username",
+        "lab-worker",
+        url("airflow-worker", "CELERY__BROKER_URL", "username"),
+        "lab-worker",
+    ),
+    Row("airflow_broker_password", password(), broker("PING"), found=True),
+    Row(
+        "airflow_broker_scheduler_username",
+        "lab-sender",
+        url("airflow-scheduler", "CELERY__BROKER_URL", "username"),
+        "lab-sender",
+    ),
+    Row("airflow_broker_scheduler_password", password(), broker("PING", "scheduler_"), found=True),
+    Row(
+        "airflow_broker_monitor_username",
+        "lab-observer",
+        each(
+            *(
+                url(f"airflow-{name}", "CELERY__BROKER_URL", "username")
+                for name in ("flower", "worker-monitor")
+            )
+        ),
+        ["lab-observer"] * 2,
+    ),
+    Row("airflow_broker_monitor_password", password(), broker("PING", "monitor_"), found=True),
     # For a broker that exists already; the scenario `existing` has one.
     Row(
         "airflow_broker_tls",
@@ -514,7 +533,7 @@ API = [
         each(*(environment(f"airflow-{unit}", "API__SECRET_KEY") for unit in ("worker", "api-server"))),
         [key, key],
     ),
-    # With all eight secrets given, nothing is generated.
+    # With all ten secrets given, nothing is generated.
     Row("airflow_secrets_file", str(SECRETS_FILE), generated_secrets, [False, ["airflow_jwt_secret"]]),
 ]
 
@@ -591,7 +610,7 @@ POSTGRES = [
 
 VALKEY = [
     Row("valkey_bind_addresses", [ADDRESS], listening(6380), {f"{ADDRESS}:6380"}),
-    Row("valkey_user_rules", ["~*", "&*", "+@all", "-flushall"], broker("ACL WHOAMI"), "lab-broker"),
+    Row("valkey_user_rules", {"worker": ["+acl|whoami"]}, broker("ACL WHOAMI"), "lab-worker"),
     Row("valkey_maxmemory", "64mb", valkey_config("maxmemory"), str(64 << 20)),
     Row("valkey_save", [[900, 5]], valkey_config("save"), "900 5"),
     Row("valkey_append_only", value=False, look=valkey_config("appendonly"), found="no"),
