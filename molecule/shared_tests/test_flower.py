@@ -26,10 +26,18 @@ def test_every_worker_reads_its_queues(cluster: Cluster, flower: Flower) -> None
         assert flower.queues(host.name) == {*queues, f"host.{host.name}"}
 
 
-@pytest.mark.parametrize("path", ["/", "/workers", "/api/workers", "/api/tasks"])
+@pytest.mark.parametrize("path", ["/", "/workers", "/api/workers", "/api/tasks", "/metrics", "/healthcheck"])
 def test_flower_refuses_unauthenticated_clients(flower: Flower, path: str) -> None:
     assert status(flower.url + path) == 401
     assert status(flower.url + path, auth=("flower", "flower")) == 401
+
+
+def test_prometheus_and_probes_log_in(cluster: Cluster, flower: Flower) -> None:
+    login = ("flower", cluster.secrets["airflow_flower_password"])
+    answer = requests.get(f"{flower.url}/metrics", auth=login, timeout=20)
+    assert answer.status_code == 200
+    assert "flower_worker_online{" in answer.text
+    assert status(f"{flower.url}/healthcheck", auth=login) == 200
 
 
 @pytest.mark.parametrize("path", ["dags", "config", "connections", "variables"])
