@@ -50,6 +50,19 @@ def test_the_api_refuses_a_wrong_password(airflow: Airflow) -> None:
         airflow.token("admin", "admin")
 
 
+@pytest.mark.parametrize("path", ["docs", "openapi.json", "execution/docs", "auth/docs", "api/v2/version"])
+def test_the_api_is_described_to_those_who_are_logged_in(airflow: Airflow, path: str) -> None:
+    assert status(f"{airflow.url}/{path}") == 401
+    assert airflow.get(path).status_code == 200
+
+
+def test_browsers_show_the_ui_in_no_foreign_frame(airflow: Airflow) -> None:
+    for path in ("", "auth/login/", "api/v2/dags"):
+        headers = requests.get(f"{airflow.url}/{path}", timeout=20).headers
+        assert "frame-ancestors 'self'" in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
 def test_the_broker_refuses_unauthenticated_clients(cluster: Cluster) -> None:
     with pytest.raises(redis.AuthenticationError, match="Authentication required"):
         cluster.unauthenticated_broker().llen("default")

@@ -23,6 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import redis
+import requests
 import spec_docs
 import yaml
 from testlib import PROJECT, Airflow, Cluster, Flower, Host, Result, run_command, run_site, wait_for
@@ -158,6 +159,14 @@ def listening(port: int) -> Look:
 def api(path: str, key: str) -> Look:
     """Return what the API answers the administrator."""
     return lambda after: after.airflow.call("GET", path)[key]
+
+
+def failed_logins(after: After) -> set[int]:
+    """Return what the API server answers to more wrong passwords than its processes allow."""
+    url = f"{after.airflow.url}/auth/token"
+    login = {"username": "nobody", "password": "wrong"}
+    count = 2 * VALUES["airflow_api_server_workers"] + 1
+    return {requests.post(url, json=login, timeout=20).status_code for _ in range(count)}
 
 
 def sql(query: str, database: str = "postgres") -> Look:
@@ -505,6 +514,7 @@ API = [
         processes("^airflow-api-server.service .*spawn_main", workers),
         workers,
     ),
+    Row("airflow_api_token_rate_limit", "2/hour", failed_logins, {401, 429}),
     Row("airflow_admin_username", "lab-admin", api("version", "version"), "3.3.2"),
     Row(
         "airflow_admin_email",
