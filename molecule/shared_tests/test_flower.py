@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,6 +57,15 @@ def test_the_api_refuses_a_wrong_password(airflow: Airflow) -> None:
 def test_the_api_is_described_to_those_who_are_logged_in(airflow: Airflow, path: str) -> None:
     assert status(f"{airflow.url}/{path}") == 401
     assert airflow.get(path).status_code == 200
+
+
+def test_a_token_ends_with_a_days_work_and_a_login_overnight(airflow: Airflow, cluster: Cluster) -> None:
+    payload = airflow.token("admin", cluster.secrets["airflow_admin_password"]).split(".")[1]
+    token = json.loads(base64.urlsafe_b64decode(payload + "=="))
+    assert token["exp"] - token["iat"] == 8 * 3600
+    page = requests.get(f"{airflow.url}/auth/login/", timeout=20)
+    (session,) = (cookie for cookie in page.cookies if cookie.name == "session")
+    assert session.expires == pytest.approx(time.time() + 12 * 3600, abs=60)
 
 
 def test_browsers_show_the_ui_in_no_foreign_frame(airflow: Airflow) -> None:
