@@ -104,6 +104,10 @@ class Airflow:
         assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
         return dict(answer.json())
 
+    def get(self, path: str) -> requests.Response:
+        """Return what is at a path of the server."""
+        return self._session.get(f"{self.url}/{path}", timeout=TIMEOUT)
+
     def has_dag(self, dag_id: str) -> bool:
         answer = self._session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=TIMEOUT)
         return bool(answer.ok)

@@ -141,10 +141,14 @@ class Cluster:
         url = f"http://{self.one('flower').address}:5555"
         return Flower(url, "flower", self.secrets["airflow_flower_password"])
 
-    def broker(self) -> redis.Redis:
-        """Return a client of the broker with Airflow's user."""
+    def broker(self, user: str = "scheduler") -> redis.Redis:
+        """Return a client of the broker as the `worker`, `scheduler` or `monitor`; the scheduler may send."""
         username = self.variable("airflow_broker_username", "airflow")
-        return self.unauthenticated_broker(username, self.secrets["airflow_broker_password"])
+        password = self.secrets["airflow_broker_password"]
+        # A server that exists already has one user for all.
+        if self.hosts("valkey") and user != "worker":
+            username, password = f"{username}-{user}", self.secrets[f"airflow_broker_{user}_password"]
+        return self.unauthenticated_broker(username, password)
 
     def unauthenticated_broker(self, *login: str) -> redis.Redis:
         address = self.server("valkey").address

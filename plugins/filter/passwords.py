@@ -63,6 +63,8 @@ def fernet_errors(secret: str) -> Iterator[str]:
 ERRORS: dict[str, Callable[[str], Iterator[str]]] = {
     "airflow_admin_password": password_errors,
     "airflow_broker_password": password_errors,
+    "airflow_broker_scheduler_password": password_errors,
+    "airflow_broker_monitor_password": password_errors,
     "airflow_database_password": password_errors,
     "airflow_results_password": password_errors,
     "airflow_flower_password": flower_errors,

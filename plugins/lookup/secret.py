@@ -24,7 +24,8 @@ options:
     elements: str
     required: true
     choices: [airflow_fernet_key, airflow_jwt_secret, airflow_api_secret_key, airflow_database_password,
-      airflow_results_password, airflow_broker_password, airflow_admin_password, airflow_flower_password]
+      airflow_results_password, airflow_broker_password, airflow_broker_scheduler_password,
+      airflow_broker_monitor_password, airflow_admin_password, airflow_flower_password]
   airflow_secrets_file:
     description: Path of the file on the controller. Empty means C(.airflow-secrets.yml) beside the inventory.
     type: str
@@ -86,6 +87,8 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "airflow_database_password": _password,
     "airflow_results_password": _password,
     "airflow_broker_password": _password,
+    "airflow_broker_scheduler_password": _password,
+    "airflow_broker_monitor_password": _password,
     "airflow_admin_password": _password,
     "airflow_flower_password": _password,
 }

@@ -108,6 +108,21 @@ def test_every_set_of_options_of_the_table_exists_and_none_is_left_over() -> Non
     assert {name for row in rows.values() for name in row["options"]} == set(options)
 
 
+def test_each_service_logs_in_to_the_broker_as_the_user_for_it() -> None:
+    rows = yaml.safe_load((TABLE / "services.yml").read_text(encoding="utf-8"))["__airflow_service_table"]
+    users = {
+        name: [option.removeprefix("broker_") for option in row["options"] if option.startswith("broker_")]
+        for name, row in rows.items()
+    }
+    assert {name: user for name, user in users.items() if user} == {
+        "scheduler": ["scheduler"],
+        "worker": ["worker"],
+        "flower": ["monitor"],
+        "worker-monitor": ["monitor"],
+        "cli": ["monitor"],
+    }
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [

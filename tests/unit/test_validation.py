@@ -97,6 +97,8 @@ PORT_SAID = {"airflow": "Set whole numbers"}
 PASSWORDS = [
     ("airflow", "airflow_admin_password"),
     ("airflow", "airflow_broker_password"),
+    ("airflow", "airflow_broker_scheduler_password"),
+    ("airflow", "airflow_broker_monitor_password"),
     ("airflow", "airflow_database_password"),
     ("airflow", "airflow_results_password"),
     ("airflow_flower", "airflow_flower_password"),
@@ -319,7 +321,14 @@ CASES: list[Case] = [
     ),
     *(case for name in WORDS for case in refused("airflow", name, CONNECTIONS, "a\nb")),
     *refused("airflow", "airflow_database_name", CONNECTIONS, "", True),
-    *refused("valkey", "airflow_broker_username", "must consist of", "airflow\n", "default", "a b", "admin"),
+    *refused(
+        "valkey", "airflow_broker_username", "must differ, consist of", "airflow\n", "default", "a b", "admin"
+    ),
+    *refused("valkey", "airflow_broker_monitor_username", "must differ", "airflow", "monitor\n"),
+    *refused(
+        "airflow", "airflow_api_token_rate_limit", "write it as 10/minute", "10", "0/minute", "10/minute\n"
+    ),
+    *accepted("airflow", "airflow_api_token_rate_limit", "", "5/second"),
     *refused(
         "airflow_worker",
         "airflow_worker_queues",
@@ -366,13 +375,16 @@ CASES: list[Case] = [
     *refused(
         "valkey",
         "valkey_user_rules",
-        "single rule",
-        ["+@all +@dangerous"],
-        [">x"],
-        ["NOPASS"],
-        ["~*\n"],
-        "~*",
+        "lists of rules without passwords",
+        {"worker": [">x"]},
+        {"worker": ["NOPASS"]},
+        {"monitor": ["~*\n"]},
+        {"monitor": ["reset"]},
+        {"scheduler": "~*"},
+        {"admin": ["+info"]},
     ),
+    *refused("valkey", "valkey_user_rules", ARGUMENT, "~*"),
+    *accepted("valkey", "valkey_user_rules", {"monitor": ["+info", "(~x +get)"]}),
     *refused("valkey", "valkey_save", "pairs of seconds", [[True, 1]], [[1]], ["12"], [[0, 1]], [["1\n", 1]]),
     *refused("valkey", "valkey_maxmemory", "512mb", "64mb\n", "a lot", True),
     *refused("valkey", "valkey_config", "single values", {"hz\n": 1}, {"user": "x"}, {"hz": [1]}),

@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 import spec_docs
 import yaml
 from testlib import PROJECT, Airflow, Cluster, Flower, Host, Result, run_command, run_site, wait_for
@@ -160,6 +161,14 @@ def api(path: str, key: str) -> Look:
     return lambda after: after.airflow.call("GET", path)[key]
 
 
+def failed_logins(after: After) -> set[int]:
+    """Return what the API server answers to more wrong passwords than its processes allow."""
+    url = f"{after.airflow.url}/auth/token"
+    login = {"username": "nobody", "password": "wrong"}
+    count = 2 * VALUES["airflow_api_server_workers"] + 1
+    return {requests.post(url, json=login, timeout=20).status_code for _ in range(count)}
+
+
 def sql(query: str, database: str = "postgres") -> Look:
     return lambda after: after.host.sql(database, query)
 
@@ -183,12 +192,12 @@ def valkey_config(name: str) -> Look:
     return lambda after: after.host.check_output(f"valkey-admin CONFIG GET {name}").split("\n")[1]
 
 
-def broker(command: str) -> Look:
-    """Run a command as the user of Airflow, on the host, which its firewall lets in."""
+def broker(command: str, user: str = "") -> Look:
+    """Run a command as the workers' or another user of the broker, on the host, for its firewall."""
 
     def look(after: After) -> str:
         client = f"valkey-cli -h {ADDRESS} -p 6380 --no-auth-warning --user %s --pass %s {command}"
-        login = (VALUES[f"airflow_broker_{key}"] for key in ("username", "password"))
+        login = (VALUES[f"airflow_broker_{user}{key}"] for key in ("username", "password"))
         return after.host.check_output(client, *login)
 
     return look
@@ -198,11 +207,6 @@ def let_in(port: int) -> Look:
     """Return the sources that the firewall lets in to a port."""
     rules = "nft list table inet lakehouse_airflow"
     return output(f"{rules} | sed -n 's/.*dport {port} ip saddr \\(.*\\) accept/\\1/p'")
-
-
-def broker_users(after: After) -> set[str]:
-    clients = after.host.check_output("valkey-admin CLIENT LIST")
-    return set(re.findall(r" user=(\S+)", clients)) - {"admin"}
 
 
 def package_version(name: str) -> Look:
@@ -403,8 +407,32 @@ CONNECTIONS = [
         each(valkey_config("port"), url("airflow-worker", "CELERY__BROKER_URL", "port")),
         ["6380", 6380],
     ),
-    Row("airflow_broker_username", "lab-broker", broker_users, {"lab-broker"}),
-    Row("airflow_broker_password", password(), broker("GET missing"), ""),
+    Row(
+        "airflow_broker_username",
+        "lab-worker",
+        url("airflow-worker", "CELERY__BROKER_URL", "username"),
+        "lab-worker",
+    ),
+    Row("airflow_broker_password", password(), broker("PING"), "PONG"),
+    Row(
+        "airflow_broker_scheduler_username",
+        "lab-sender",
+        url("airflow-scheduler", "CELERY__BROKER_URL", "username"),
+        "lab-sender",
+    ),
+    Row("airflow_broker_scheduler_password", password(), broker("PING", "scheduler_"), "PONG"),
+    Row(
+        "airflow_broker_monitor_username",
+        "lab-observer",
+        each(
+            *(
+                url(f"airflow-{name}", "CELERY__BROKER_URL", "username")
+                for name in ("flower", "worker-monitor")
+            )
+        ),
+        ["lab-observer"] * 2,
+    ),
+    Row("airflow_broker_monitor_password", password(), broker("PING", "monitor_"), "PONG"),
     # For a broker that exists already; the scenario `existing` has one.
     Row(
         "airflow_broker_tls",
@@ -505,6 +533,7 @@ API = [
         processes("^airflow-api-server.service .*spawn_main", workers),
         workers,
     ),
+    Row("airflow_api_token_rate_limit", "2/hour", failed_logins, {401, 429}),
     Row("airflow_admin_username", "lab-admin", api("version", "version"), "3.3.2"),
     Row(
         "airflow_admin_email",
@@ -533,7 +562,7 @@ API = [
         each(*(environment(f"airflow-{unit}", "API__SECRET_KEY") for unit in ("worker", "api-server"))),
         [key, key],
     ),
-    # With all eight secrets given, nothing is generated.
+    # With all ten secrets given, nothing is generated.
     Row("airflow_secrets_file", str(SECRETS_FILE), generated_secrets, [False, ["airflow_jwt_secret"]]),
 ]
 
@@ -610,7 +639,7 @@ POSTGRES = [
 
 VALKEY = [
     Row("valkey_bind_addresses", [ADDRESS], listening(6380), {f"{ADDRESS}:6380"}),
-    Row("valkey_user_rules", ["~*", "&*", "+@all", "-flushall"], broker("ACL WHOAMI"), "lab-broker"),
+    Row("valkey_user_rules", {"worker": ["+acl|whoami"]}, broker("ACL WHOAMI"), "lab-worker"),
     Row("valkey_maxmemory", "64mb", valkey_config("maxmemory"), str(64 << 20)),
     Row("valkey_save", [[900, 5]], valkey_config("save"), "900 5"),
     Row("valkey_append_only", value=False, look=valkey_config("appendonly"), found="no"),

@@ -22,7 +22,7 @@ def test_a_task_without_a_worker_for_its_queue_stays_queued(cluster: Cluster, ai
         assert broker.llen("heavy") == 1
     finally:
         run.mark_failed()
-        broker.delete("heavy")
+        cluster.one("valkey").check_output("valkey-admin DEL heavy")
 
 
 def test_a_restart_of_valkey_loses_no_task(cluster: Cluster, airflow: Airflow, flower: Flower) -> None:

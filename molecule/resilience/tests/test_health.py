@@ -37,17 +37,13 @@ def wait_reported(cluster: Cluster, start: float, **problems: str) -> None:
 @contextmanager
 def consumer_cancelled(cluster: Cluster, worker: Host, queue: str) -> Iterator[None]:
     """Make a worker stop reading a queue, by Celery's remote control."""
-    control = (
-        "systemd-run --quiet --collect --wait --pipe --property=EnvironmentFile=/etc/airflow/flower.env"
-        ' sh -c "exec /opt/airflow/current/bin/celery --broker=\\$AIRFLOW__CELERY__BROKER_URL'
-        ' control --destination=celery@%s %s %s"'
-    )
-    host = cluster.one("flower")
-    host.check_output(control % (worker.name, "cancel_consumer", queue))
+    control = f"airflow celery %s-queue --celery-hostname=celery@{worker.name} --queues={queue}"
+    host = cluster.one("schedulers")
+    host.check_output(control % "remove")
     try:
         yield
     finally:
-        host.check_output(control % (worker.name, "add_consumer", queue))
+        host.check_output(control % "add")
 
 
 def test_a_started_unit_is_a_registered_worker(cluster: Cluster) -> None:

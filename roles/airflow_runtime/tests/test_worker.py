@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from airflow.sdk.api.client import Client
 from airflow.sdk.execution_time import supervisor
 from airflow.sdk.execution_time.supervisor import ActivitySubprocess, WatchedSubprocess
 from celery.concurrency.asynpool import AsynPool
+from celery.signals import celeryd_init
+from celery.worker.control import Panel
 from lakehouse_airflow import patching, preload, worker
 
 # What the patches replace.
@@ -59,6 +62,13 @@ def not_applied(logged: dict[str, str]) -> set[str]:
 
 def test_configuration_is_airflows_own() -> None:
     assert worker.CELERY_CONFIG is DEFAULT_CELERY_CONFIG
+
+
+def test_worker_obeys_no_other_commands_than_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Panel, "data", dict(Panel.data))
+    assert {"shutdown", "pool_restart", "pool_shrink", "rate_limit", "terminate"} < Panel.data.keys()
+    celeryd_init.send(sender=None, instance=SimpleNamespace(hostname="a@b"))
+    assert Panel.data.keys() == worker.CONTROL_COMMANDS
 
 
 def test_all_patches_are_applied_with_the_locked_versions(caplog: pytest.LogCaptureFixture) -> None:

@@ -205,7 +205,12 @@ def ask_stats(app: Celery, nodes: list[str]) -> list[dict[str, Any]]:
 
 def create_app(broker_url: str) -> Celery:
     app = Celery(broker=broker_url)
-    app.conf.broker_transport_options = {"socket_timeout": 5, "socket_connect_timeout": 5}
+    app.conf.broker_transport_options = {
+        # Without it, any consumer looks for messages to send again, which the user of the monitor may not.
+        "ack_emulation": False,
+        "socket_timeout": 5,
+        "socket_connect_timeout": 5,
+    }
     return app
 
 

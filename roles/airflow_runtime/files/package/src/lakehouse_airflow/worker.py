@@ -11,6 +11,7 @@ from typing import Any
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 from celery.signals import celeryd_init, import_modules, worker_init
 from celery.utils.nodenames import default_nodename
+from celery.worker.control import Panel
 
 from lakehouse_airflow import patching, preload, watchdog
 from lakehouse_airflow.hostname import get_hostname
@@ -18,6 +19,31 @@ from lakehouse_airflow.hostname import get_hostname
 CELERY_CONFIG = DEFAULT_CELERY_CONFIG
 
 PATCHES = ("supervisor_exit", "busy_slots", "api_retries", "first_heartbeat")
+
+# The commands of Celery's remote control that a worker obeys: those of Airflow's executor and its `celery`
+# command, of Flower's pages and of the worker monitor. None stops a worker, or imports something.
+CONTROL_COMMANDS = {
+    "active",
+    "active_queues",
+    "add_consumer",
+    "cancel_consumer",
+    "conf",
+    "enable_events",
+    "ping",
+    "query_task",
+    "registered",
+    "reserved",
+    "revoke",
+    "revoked",
+    "scheduled",
+    "stats",
+}
+
+
+def limit_control(**_: Any) -> None:
+    """Forget all other commands; a worker logs an error when it is sent one, and goes on."""
+    for name in Panel.data.keys() - CONTROL_COMMANDS:
+        del Panel.data[name]
 
 
 def set_node_name(instance: Any, **_: Any) -> None:
@@ -38,4 +64,5 @@ def prepare_slots(**_: Any) -> None:
 # In the order of the signals: the first is sent after the worker's helpers have forked, before its slots do.
 import_modules.connect(prepare_slots)
 celeryd_init.connect(set_node_name)
+celeryd_init.connect(limit_control)
 worker_init.connect(watchdog.connect)

@@ -1,0 +1,85 @@
+"""No page of Flower answers without a login."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CONFIG = Path(__file__).parents[1] / "files" / "flowerconfig.py"
+
+# Asks Flower for each of its pages and prints what it answers without a login, with a wrong one and with it.
+FLOWER = r"""
+import base64, json, re, sys
+from celery import Celery
+from flower.app import Flower
+from flower.options import options
+from flower.urls import handlers, settings
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.options import parse_config_file
+from tornado.testing import bind_unused_port
+
+options.basic_auth = ["flower:secret"]
+parse_config_file(sys.argv[1])
+
+def header(login):
+    return {"Authorization": "Basic " + base64.b64encode(login.encode()).decode()} if login else {}
+
+async def ask():
+    sockets, port = bind_unused_port()
+    server = HTTPServer(Flower(capp=Celery(broker="memory://"), options=options, events=object(), **settings))
+    server.add_sockets([sockets])
+    client = AsyncHTTPClient()
+    found = {}
+    for handler in handlers:
+        pattern = handler.regex.pattern if hasattr(handler, "regex") else handler[0]
+        path = re.sub(r"\(\.[+*]\)|\.\*", "x", pattern.rstrip("$")).replace("/?", "")
+        for login in ("", "flower:wrong", "flower:secret") if path in sys.argv else ("", "flower:wrong"):
+            for method in ("GET", "POST"):
+                answer = await client.fetch(
+                    f"http://127.0.0.1:{port}/{path.lstrip('/')}", method=method, headers=header(login),
+                    body=b"" if method == "POST" else None, raise_error=False, follow_redirects=False,
+                )
+                found[f"{method} {path} {login}".strip()] = answer.code
+    print(json.dumps(found))
+
+IOLoop.current().run_sync(ask)
+"""
+
+
+@pytest.fixture(scope="module")
+def statuses() -> dict[str, int]:
+    command = [
+        sys.executable,
+        "-c",
+        FLOWER,
+        str(CONFIG),
+        "/metrics",
+        "/healthcheck",
+        "/api/worker/shutdown/x",
+    ]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=120)
+    found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_no_page_answers_without_the_login(statuses: dict[str, int]) -> None:
+    wrong = {page: status for page, status in statuses.items() if not page.endswith("flower:secret")}
+    assert len(wrong) > 100
+    answered = {page for page, status in wrong.items() if status < 300}
+    assert answered == {"GET /logout", "GET /logout flower:wrong"}
+
+
+@pytest.mark.parametrize("page", ["/metrics", "/healthcheck"])
+def test_pages_that_flower_leaves_open_answer_with_it(statuses: dict[str, int], page: str) -> None:
+    assert statuses[f"GET {page} flower:secret"] == 200
+    assert statuses[f"GET {page}"] == statuses[f"GET {page} flower:wrong"] == 401
+
+
+def test_flower_stops_no_worker(statuses: dict[str, int]) -> None:
+    assert statuses["POST /api/worker/shutdown/x flower:secret"] == 403
