@@ -543,6 +543,14 @@ FLOWER_AND_WORKER = [
     ),
     Row("airflow_worker_batch", 2, batches, 2),
     Row(
+        "airflow_worker_unit_directives",
+        {"PrivateDevices": False, "ReadOnlyPaths": ["/srv", "/mnt"]},
+        lambda after: [
+            after.host.unit("airflow-worker")[name] for name in ("PrivateDevices", "ReadOnlyPaths")
+        ],
+        ["no", "/srv /mnt"],
+    ),
+    Row(
         "airflow_worker_stop_timeout",
         300,
         lambda after: after.host.unit("airflow-worker")["TimeoutStopUSec"],
