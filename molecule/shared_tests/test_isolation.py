@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 from testlib import WORKER_HEALTH, wait_for
 
 if TYPE_CHECKING:
@@ -94,3 +96,21 @@ def test_tasks_do_what_tasks_do(cluster: Cluster, airflow: Airflow) -> None:
         "virtual_environment": "success",
         "bash": "success",
     }, [run.log(task) for task in tasks if task.state != "success"]
+
+
+def test_a_worker_cannot_sign_a_session(cluster: Cluster) -> None:
+    """With Flask's key anyone makes the cookie that remembers a login, and gets a token of the first user."""
+
+    def signs_in(key: str) -> bool:
+        user = "1"
+        cookie = f"{user}|{hmac.new(key.encode(), user.encode(), 'sha512').hexdigest()}"
+        url = f"http://{cluster.one('webservers').address}:8080/auth/login/"
+        answer = requests.get(url, cookies={"remember_token": cookie}, allow_redirects=False, timeout=20)
+        return "_token" in answer.cookies
+
+    for host in cluster.hosts("workers"):
+        known = host.environment("airflow-worker").values()
+        assert cluster.secrets["airflow_api_secret_key"] in known
+        assert cluster.secrets["airflow_session_secret_key"] not in known
+    assert signs_in(cluster.secrets["airflow_session_secret_key"])
+    assert not signs_in(cluster.secrets["airflow_api_secret_key"])

@@ -514,7 +514,13 @@ API = [
         each(*(environment(f"airflow-{unit}", "API__SECRET_KEY") for unit in ("worker", "api-server"))),
         [key, key],
     ),
-    # With all eight secrets given, nothing is generated.
+    Row(
+        "airflow_session_secret_key",
+        key := secrets.token_urlsafe(64),
+        environment("airflow-api-server", "LAKEHOUSE__SESSION_SECRET_KEY"),
+        key,
+    ),
+    # With all nine secrets given, nothing is generated.
     Row("airflow_secrets_file", str(SECRETS_FILE), generated_secrets, [False, ["airflow_jwt_secret"]]),
 ]
 
