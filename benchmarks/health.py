@@ -31,11 +31,12 @@ print(used.ru_utime + used.ru_stime)
 """
 
 
-def cpu_of(host: Host, settings: str, command: str) -> float:
-    """Return the CPU seconds of a command with the environment of a service, the median of some runs."""
-    run = "systemd-run --quiet --collect --wait --pipe --uid=airflow --property=EnvironmentFile=%s"
+def cpu_of(host: Host, service: str, command: str) -> float:
+    """Return the CPU seconds of a command with user and environment of a service, the median of some runs."""
+    run = "systemd-run --quiet --collect --wait --pipe --uid=airflow-%s --property=EnvironmentFile=%s"
     run += f" python3 -c %s {command}"
-    times = [float(host.check_output(run, settings, CHILD)) for _run in range(TIMES)]
+    settings = f"/etc/airflow/{service}.env"
+    times = [float(host.check_output(run, service, settings, CHILD)) for _run in range(TIMES)]
     return statistics.median(times)
 
 
@@ -50,8 +51,8 @@ def main() -> None:
     before = testbed.read("cpu", [monitor])["worker monitor"]
     time.sleep(options.seconds)
     monitoring = (testbed.read("cpu", [monitor])["worker monitor"] - before) / options.seconds
-    check = cpu_of(monitor, "/etc/airflow/worker-monitor.env", CHECK)
-    official = cpu_of(workers[-1], "/etc/airflow/worker.env", OFFICIAL.format(name=workers[-1].name))
+    check = cpu_of(monitor, "worker-monitor", CHECK)
+    official = cpu_of(workers[-1], "worker", OFFICIAL.format(name=workers[-1].name))
 
     theirs = 100 * official / OFFICIAL_INTERVAL
     ours = 100 * (monitoring + check / CHECK_INTERVAL)

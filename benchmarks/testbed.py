@@ -141,7 +141,7 @@ class Testbed:
     def start_copies(self, host: Host, numbers: list[int]) -> list[str]:
         """Start more workers on a host, each with its own Celery name, and return the names."""
         host.check_output(
-            "sed -e '/^ExecStart=/s|$| --celery-hostname copy%i --pid /var/lib/airflow/copy%i.pid|'"
+            "sed -e '/^ExecStart=/s|$| --celery-hostname copy%i --pid /var/lib/airflow/worker/copy%i.pid|'"
             " -e '/^EnvironmentFile=/iEnvironment=AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT=2%i'"
             " /etc/systemd/system/airflow-worker.service >/run/systemd/system/airflow-worker-copy@.service"
             " && systemctl daemon-reload && systemctl start "

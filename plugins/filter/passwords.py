@@ -70,6 +70,7 @@ ERRORS: dict[str, Callable[[str], Iterator[str]]] = {
     "airflow_flower_password": flower_errors,
     "airflow_jwt_secret": key_errors,
     "airflow_api_secret_key": key_errors,
+    "airflow_session_secret_key": key_errors,
     "airflow_fernet_key": fernet_errors,
 }
 

@@ -23,9 +23,10 @@ options:
     type: list
     elements: str
     required: true
-    choices: [airflow_fernet_key, airflow_jwt_secret, airflow_api_secret_key, airflow_database_password,
-      airflow_results_password, airflow_broker_password, airflow_broker_scheduler_password,
-      airflow_broker_monitor_password, airflow_admin_password, airflow_flower_password]
+    choices: [airflow_fernet_key, airflow_jwt_secret, airflow_api_secret_key, airflow_session_secret_key,
+      airflow_database_password, airflow_results_password, airflow_broker_password,
+      airflow_broker_scheduler_password, airflow_broker_monitor_password, airflow_admin_password,
+      airflow_flower_password]
   airflow_secrets_file:
     description: Path of the file on the controller. Empty means C(.airflow-secrets.yml) beside the inventory.
     type: str
@@ -84,6 +85,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "airflow_fernet_key": _fernet_key,
     "airflow_jwt_secret": _signing_key,
     "airflow_api_secret_key": _signing_key,
+    "airflow_session_secret_key": _signing_key,
     "airflow_database_password": _password,
     "airflow_results_password": _password,
     "airflow_broker_password": _password,

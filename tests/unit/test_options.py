@@ -11,7 +11,8 @@ import pytest
 import yaml
 from filter.options import config_errors, environment, merged, readable_sections, service_environment
 
-TABLE = Path(__file__).resolve().parents[2] / "roles" / "airflow_service" / "vars" / "main"
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+TABLE = ROLES / "airflow_service" / "vars" / "main"
 
 
 def systemd_unquote(line: str) -> tuple[str, str]:
@@ -145,3 +146,10 @@ def test_a_good_config_has_no_errors() -> None:
 def test_a_nul_is_refused() -> None:
     with pytest.raises(ValueError, match="control character"):
         environment({"core": {"x": "a\0b"}})
+
+
+def test_every_row_of_the_table_has_a_user() -> None:
+    rows = yaml.safe_load((TABLE / "services.yml").read_text(encoding="utf-8"))["__airflow_service_table"]
+    lines = (ROLES / "airflow_runtime" / "files" / "users.conf").read_text(encoding="utf-8").splitlines()
+    users = {line.split()[1]: line.split()[-1] for line in lines if line.startswith("u ")}
+    assert users == {f"airflow-{name}": f"/var/lib/airflow/{name}" for name in rows}

@@ -103,7 +103,7 @@ PASSWORDS = [
     ("airflow", "airflow_results_password"),
     ("airflow_flower", "airflow_flower_password"),
 ]
-KEYS = ["airflow_jwt_secret", "airflow_api_secret_key"]
+KEYS = ["airflow_jwt_secret", "airflow_api_secret_key", "airflow_session_secret_key"]
 HOSTS = ["airflow_broker_host", "airflow_database_host", "airflow_results_host"]
 WORDS = [
     "airflow_database_name",

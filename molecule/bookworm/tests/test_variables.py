@@ -562,7 +562,13 @@ API = [
         each(*(environment(f"airflow-{unit}", "API__SECRET_KEY") for unit in ("worker", "api-server"))),
         [key, key],
     ),
-    # With all ten secrets given, nothing is generated.
+    Row(
+        "airflow_session_secret_key",
+        key := secrets.token_urlsafe(64),
+        environment("airflow-api-server", "LAKEHOUSE__SESSION_SECRET_KEY"),
+        key,
+    ),
+    # With all eleven secrets given, nothing is generated.
     Row("airflow_secrets_file", str(SECRETS_FILE), generated_secrets, [False, ["airflow_jwt_secret"]]),
 ]
 
@@ -590,6 +596,14 @@ FLOWER_AND_WORKER = [
         concurrency,
     ),
     Row("airflow_worker_batch", 2, batches, 2),
+    Row(
+        "airflow_worker_unit_directives",
+        {"PrivateDevices": False, "ReadOnlyPaths": ["/srv", "/mnt"]},
+        lambda after: [
+            after.host.unit("airflow-worker")[name] for name in ("PrivateDevices", "ReadOnlyPaths")
+        ],
+        ["no", "/srv /mnt"],
+    ),
     Row(
         "airflow_worker_stop_timeout",
         300,

@@ -36,10 +36,10 @@ print([answers(os.environ[f"AIRFLOW__CELERY__{name}"]) for name in ("BROKER_URL"
 def run_python(host: Host, service: str, script: str) -> str:
     """Run a script with the settings of a service and the Python of the cluster."""
     command = (
-        "systemd-run --quiet --collect --wait --pipe --uid=airflow --property=EnvironmentFile=%s %s -c %s"
+        "systemd-run --quiet --collect --wait --pipe --uid=airflow-%s --property=EnvironmentFile=%s %s -c %s"
     )
     return host.check_output(
-        command, f"/etc/airflow/{service}.env", "/opt/airflow/current/bin/python", script
+        command, service, f"/etc/airflow/{service}.env", "/opt/airflow/current/bin/python", script
     )
 
 

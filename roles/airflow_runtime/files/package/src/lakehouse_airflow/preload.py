@@ -46,4 +46,4 @@ def load() -> None:
     # nothing before it is asked something.
     importlib.import_module("airflow.sdk.api.client").Client(base_url="http://localhost", token="").close()
     # A first result makes SQLAlchemy map its table and, through a hook of Airflow's, all models: 5 MB.
-    importlib.import_module("celery.backends.database.models").Task("")
+    importlib.import_module("lakehouse_airflow.results").models.Task("")
