@@ -9,8 +9,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Without signs, and without the leading zeros that YAML takes for octal.
 WHOLE_NUMBER = re.compile(r"0|[1-9][0-9]*")
@@ -18,6 +16,12 @@ HASHES = re.compile(r"( --hash=sha(256:[0-9a-f]{64}|384:[0-9a-f]{96}|512:[0-9a-f
 LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 # Names that end in a number are addresses in old notations: 10.1 is 10.0.0.1.
 HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{LABEL}\.)*(?!(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?\Z){LABEL}\.?")
+# A requirement of PEP 508: name, extras, versions or URL, and a marker, in which no option has room.
+NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+EXTRAS = rf"(?: ?\[{NAME}(?: ?, ?{NAME})*\])?"
+VERSION = r"(?:===|[<>=!~]=|[<>]) ?[A-Za-z0-9.*+!_-]+"
+SOURCE = rf"(?: ?@ ?[a-z][a-z+]*://[!-~]+|(?: ?{VERSION}(?: ?, ?{VERSION})*)?)"
+REQUIREMENT = re.compile(rf"{NAME}{EXTRAS}{SOURCE}(?: ?; ?[A-Za-z0-9_.'\"<>=!~() ]+)?")
 
 
 def whole_number(value: Any, low: int = 0, high: int | None = None) -> bool:
@@ -56,12 +60,7 @@ def host(value: Any) -> bool:
 
 def requirement(value: Any) -> bool:
     """Return whether ``value`` is a requirement of PEP 508, with hashes or without, and nothing else."""
-    try:
-        return (
-            plain_text(value) and value == value.strip() and bool(Requirement(HASHES.sub("", value, count=1)))
-        )
-    except InvalidRequirement:
-        return False
+    return isinstance(value, str) and bool(REQUIREMENT.fullmatch(HASHES.sub("", value, count=1)))
 
 
 class TestModule:

@@ -198,7 +198,10 @@ CASES: list[Case] = [
         "fe80::1%eth0",
         "10.1",
     ),
-    *accepted("preflight", "airflow_host_address", "192.0.2.1", "localhost"),
+    *refused(
+        "preflight", "airflow_host_address", "Other hosts do not reach it", "127.0.0.1", "::1", "localhost"
+    ),
+    *accepted("preflight", "airflow_host_address", "192.0.2.1", "198.51.100.7"),
     *refused(
         "airflow_flower", "airflow_flower_bind_address", "IP address", "*", "0.0.0.0:5555", "localhost", ""
     ),
@@ -216,7 +219,7 @@ CASES: list[Case] = [
     *accepted("airflow", "airflow_execution_api_url", "https://[2001:db8::1]:8443/execution/"),
     # Facts, which come from the hosts.
     *(
-        fact("Change the name", nodename=name)
+        fact("Change the name with", nodename=name)
         for name in ("node\n192.0.2.66 postgres", "worker1", "", "a b", "a;b", "../x", "x" * 300)
     ),
     fact(None, nodename="node-b.example.org"),
