@@ -82,9 +82,8 @@ def secret_errors(secrets: Mapping[str, Any]) -> list[str]:
     """
     found = []
     for name, value in secrets.items():
-        # What Ansible Vault encrypts in a variable is an object of its own before ansible-core 2.19.
-        if isinstance(value, str) or hasattr(value, "vault"):
-            found += [f"{name} {error}" for error in ERRORS[name](str(value))]
+        if isinstance(value, str):
+            found += [f"{name} {error}" for error in ERRORS[name](value)]
         else:
             found.append(f"{name} is not text: YAML reads it as another type unless it is in quotes")
     return found
