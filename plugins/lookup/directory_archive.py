@@ -147,7 +147,11 @@ def pack(directory: Path, target: Path) -> dict[str, str]:
     """
     names, problems = contents(directory)
     if problems:
-        raise AnsibleLookupError(f"'{directory}' cannot be delivered: {'; '.join(problems)}")
+        # playbooks/dags.yml delivers without the checks of other playbooks.
+        raise AnsibleLookupError(
+            f"'{directory}' cannot be delivered: {'; '.join(problems)}. Correct that, or set airflow_dags_source"
+            " to the directory that holds your DAGs."
+        )
     files = [
         (name, 0o755 if os.access(directory / name, os.X_OK) else 0o644, (directory / name).read_bytes())
         for name in names
