@@ -149,8 +149,8 @@ def pack(directory: Path, target: Path) -> dict[str, str]:
     if problems:
         # playbooks/dags.yml delivers without the checks of other playbooks.
         raise AnsibleLookupError(
-            f"'{directory}' cannot be delivered: {'; '.join(problems)}. Correct that, or set airflow_dags_source"
-            " to the directory that holds your DAGs."
+            f"'{directory}' cannot be delivered: {'; '.join(problems)}. Correct that, or set"
+            " airflow_dags_source to the directory that holds your DAGs."
         )
     files = [
         (name, 0o755 if os.access(directory / name, os.X_OK) else 0o644, (directory / name).read_bytes())

@@ -203,9 +203,10 @@ CASES: list[Case] = [
     ),
     *accepted("preflight", "airflow_host_address", "192.0.2.1", "198.51.100.7"),
     *refused(
-        "airflow_flower", "airflow_flower_bind_address", "IP address", "*", "0.0.0.0:5555", "localhost", ""
+        "airflow_flower", "airflow_flower_bind_address", "an address of the host", "*", "0.0.0.0:5555", ""
     ),
-    *refused("airflow_api_server", "airflow_api_server_bind_address", "IP address", "*", "0.0.0.0\n", True),
+    *refused("airflow_api_server", "airflow_api_server_bind_address", "an address", "*", "0.0.0.0\n", True),
+    *accepted("airflow_api_server", "airflow_api_server_bind_address", "::", "localhost"),
     *refused(
         "airflow",
         "airflow_execution_api_url",
