@@ -427,19 +427,32 @@ def may_share(case: Case, others: list[Case]) -> bool:
 HOSTS_OF_CASES = hosts()
 
 
-def play(role: str) -> dict[str, Any]:
-    """Return a play that checks the variables of a role, as playbooks/validate.yml does."""
-    entry_point = {} if role == "preflight" else {"tasks_from": "validate"}
-    return {
-        # The host "control" has no mistake: a run ends with a play in which all hosts fail.
-        "hosts": f"cases_{role},control",
-        "gather_facts": False,
-        "vars_files": [str(path) for path in sorted((PLAYBOOKS / "vars").iterdir())],
-        "tasks": [
-            {"ansible.builtin.set_fact": {"cacheable": True}, "args": "{{ facts_of_the_test }}"},
-            {"ansible.builtin.import_role": {"name": f"lakehouse.airflow.{role}", **entry_point}},
-        ],
-    }
+def plays() -> list[dict[str, Any]]:
+    """Return the plays of playbooks/validate.yml that check the variables of roles, each for its cases."""
+    found = []
+    for play in yaml.safe_load((PLAYBOOKS / "validate.yml").read_text(encoding="utf-8")):
+        imports = [task["ansible.builtin.import_role"] for task in play.get("tasks", [])]
+        imports += [{"name": role["role"]} for role in play.get("roles", [])]
+        for role in imports:
+            name = role["name"].rpartition(".")[2]
+            if name in ROLES and role.get("tasks_from") in (None, "validate"):
+                found.append(
+                    {
+                        # The host "control" has no mistake: a run ends with a play in which all hosts fail.
+                        "hosts": f"cases_{name},control",
+                        "gather_facts": False,
+                        "vars": play.get("vars", {}),
+                        "vars_files": [str(PLAYBOOKS / file) for file in play["vars_files"]],
+                        "tasks": [
+                            {
+                                "ansible.builtin.set_fact": {"cacheable": True},
+                                "args": f"{{{{ {FACTS_VARIABLE} }}}}",
+                            },
+                            {"ansible.builtin.import_role": role},
+                        ],
+                    }
+                )
+    return found
 
 
 def inventory(directory: Path) -> dict[str, Any]:
@@ -508,7 +521,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """Check all cases in one run."""
     directory = tmp_path_factory.mktemp("inventory")
     (directory / "hosts.yml").write_text(yaml.safe_dump(inventory(directory)), encoding="utf-8")
-    (directory / "play.yml").write_text(yaml.safe_dump([play(role) for role in ROLES]), encoding="utf-8")
+    (directory / "play.yml").write_text(yaml.safe_dump(plays()), encoding="utf-8")
     result = run_command(
         "ansible-playbook",
         f"--inventory={directory / 'hosts.yml'}",
@@ -559,15 +572,12 @@ def test_no_message_shows_a_secret(outcome: Outcome) -> None:
 
 def test_every_role_that_checks_its_variables_is_checked_before_a_change() -> None:
     """The mechanism is the list of plays in playbooks/validate.yml."""
-    plays = yaml.safe_load((PLAYBOOKS / "validate.yml").read_text(encoding="utf-8"))
-    checked = {
-        task["ansible.builtin.import_role"]["name"].rpartition(".")[2]
-        for play in plays
-        for task in play.get("tasks", [])
-        if task["ansible.builtin.import_role"].get("tasks_from") == "validate"
-    }
-    assert checked == {path.parents[1].name for path in PROJECT.glob("roles/*/tasks/validate.yml")}
-    assert {*ROLES} <= checked | {"preflight"}
+    text = (PLAYBOOKS / "validate.yml").read_text(encoding="utf-8")
+    checked = re.findall(r"name: lakehouse\.airflow\.(\w+)\n +tasks_from: validate\n", f"{text}\n")
+    assert sorted(checked) == sorted(
+        path.parents[1].name for path in PROJECT.glob("roles/*/tasks/validate.yml")
+    )
+    assert sorted(play["hosts"] for play in plays()) == [f"cases_{role},control" for role in ROLES]
 
 
 def test_no_pattern_accepts_a_line_break_at_the_end() -> None:
