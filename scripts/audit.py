@@ -1,7 +1,7 @@
 """Ask for known vulnerabilities of the packages in lock files, with pip-audit.
 
-Exit code 0: none is known. 1: some are. 2: not every package could be asked for. pip-audit itself says of such
-a package that it has no known vulnerabilities.
+Exit code 0: none is known. 1: some are. 2: not every package could be asked for. pip-audit itself says of
+such a package that it has no known vulnerabilities.
 """
 
 from __future__ import annotations
