@@ -83,6 +83,18 @@ REFUSED = {
         "EVALSHA digest 1 default",
     ],
 }
+# As a worker does that is stopped between taking a message and running it.
+TAKE = """
+from airflow.providers.celery.executors.celery_executor import app
+from kombu import Consumer, Producer, Queue
+with app.connection_for_read() as connection:
+    queue = Queue("lab_back", routing_key="lab_back")(connection)
+    queue.declare()
+    Producer(connection).publish({}, routing_key="lab_back")
+    with Consumer(connection, [queue], callbacks=[lambda *_: None]):
+        connection.drain_events(timeout=10)
+    print(connection.default_channel.client.llen("lab_back"))
+"""
 
 
 @pytest.mark.parametrize("user", list(REFUSED))
@@ -125,6 +137,18 @@ def test_all_that_runs_does_only_what_it_may(cluster: Cluster, airflow: Airflow,
     host.check_output("systemctl restart airflow-worker airflow-flower airflow-worker-monitor")
     wait_for("cluster healthy", cluster.problems, lambda problems: not problems)
     assert host.check_output("valkey-admin ACL LOG") == ""
+
+
+def test_a_worker_puts_back_what_it_took_and_has_not_run(cluster: Cluster) -> None:
+    """Without LPUSH it is lost until the scheduler sends it again, after task_queued_timeout (600 s)."""
+    (host,) = cluster.hosts()
+    unit = "systemd-run --quiet --collect --wait --pipe --uid=airflow"
+    python = "--property=EnvironmentFile=/etc/airflow/worker.env /opt/airflow/current/bin/python"
+    try:
+        assert "0" in host.check_output(f"{unit} {python} -c %s", TAKE).splitlines()
+        assert cluster.broker("worker").llen("lab_back") == 1
+    finally:
+        host.check_output("valkey-admin DEL lab_back")
 
 
 def test_a_worker_obeys_no_order_to_stop(cluster: Cluster, flower: Flower) -> None:
