@@ -32,7 +32,7 @@ def listening(host: Host) -> set[Target]:
     """Return the ports on which a host listens for other hosts, with its address."""
     lines = host.check_output("ss -Hltn").splitlines()
     addresses = [line.split()[3].rpartition(":") for line in lines]
-    ports = {int(port) for address, _, port in addresses if not address.startswith(("127.", "[::1]"))}
+    ports = {int(port) for address, _colon, port in addresses if not address.startswith(("127.", "[::1]"))}
     return {(host.address, port) for port in ports}
 
 
@@ -48,4 +48,4 @@ def answering_controller(targets: Collection[Target]) -> set[Target]:
 
 
 def parse(output: str) -> set[Target]:
-    return {(address, port) for address, port in json.loads(output)}
+    return set(map(tuple, json.loads(output)))

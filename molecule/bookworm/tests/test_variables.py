@@ -166,7 +166,7 @@ def failed_logins(after: After) -> set[int]:
     url = f"{after.airflow.url}/auth/token"
     login = {"username": "nobody", "password": "wrong"}
     count = 2 * VALUES["airflow_api_server_workers"] + 1
-    return {requests.post(url, json=login, timeout=20).status_code for _ in range(count)}
+    return {requests.post(url, json=login, timeout=20).status_code for _try in range(count)}
 
 
 def sql(query: str, database: str = "postgres") -> Look:

@@ -85,7 +85,7 @@ class Server:
 def test_fourth_failed_login_is_refused(path: str) -> None:
     server = Server(status=401)
     root = {"root_path": "/airflow"} if "airflow" in path else {}
-    assert [server.ask("POST", path, **root)[0] for _ in range(5)] == [401, 401, 401, 429, 429]
+    assert [server.ask("POST", path, **root)[0] for _try in range(5)] == [401, 401, 401, 429, 429]
     assert server.served == 3
     assert 0 < int(server.ask("POST", path, **root)[1]["retry-after"]) <= 60
     assert server.ask("POST", path, client="192.0.2.2", **root)[0] == 401
@@ -93,7 +93,7 @@ def test_fourth_failed_login_is_refused(path: str) -> None:
 
 def test_logins_that_succeed_are_not_limited() -> None:
     server = Server(status=201)
-    assert {server.ask("POST", "/auth/token")[0] for _ in range(20)} == {201}
+    assert {server.ask("POST", "/auth/token")[0] for _try in range(20)} == {201}
 
 
 @pytest.mark.parametrize(
@@ -101,12 +101,12 @@ def test_logins_that_succeed_are_not_limited() -> None:
 )
 def test_other_requests_are_not_limited(method: str, path: str) -> None:
     server = Server(status=401)
-    assert {server.ask(method, path)[0] for _ in range(20)} == {401}
+    assert {server.ask(method, path)[0] for _try in range(20)} == {401}
 
 
 def test_without_a_rate_there_is_no_limit() -> None:
     server = Server(rate="", status=401)
-    assert {server.ask("POST", "/auth/token")[0] for _ in range(20)} == {401}
+    assert {server.ask("POST", "/auth/token")[0] for _try in range(20)} == {401}
 
 
 OPEN_PATHS = ["/", "/api/v2/monitor/health", "/api/v2/dags/docs", "/dags/openapi.json", "/execution/health"]

@@ -55,7 +55,7 @@ def app(tmp_path: Path, request: pytest.FixtureRequest) -> Celery:
     # What Airflow adds is for PostgreSQL.
     app.conf.update(OVERRIDE, database_engine_options={}, result_extended=request.param)
     app.loader.override_backends = OVERRIDE["override_backends"]
-    assert type(app.backend) is Backend
+    assert isinstance(app.backend, Backend)
     app.backend.ResultSession().close()
     return app
 

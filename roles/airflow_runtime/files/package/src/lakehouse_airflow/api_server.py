@@ -88,7 +88,7 @@ class Guard:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                present = {name.lower() for name, _ in message["headers"]}
+                present = {name.lower() for name, _value in message["headers"]}
                 added = [(name, value) for name, value in self.headers if name not in present]
                 message["headers"] = [*message["headers"], *added]
             await send(message)
@@ -122,7 +122,7 @@ class Guard:
 
 async def is_logged_in(request: Request) -> bool:
     """Return whether a request has a valid token, in its header or in the UI's cookie."""
-    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    kind, _space, token = request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer":
         token = request.cookies.get(COOKIE_NAME_JWT_TOKEN, "")
     try:
