@@ -142,7 +142,7 @@ def test_all_that_runs_does_only_what_it_may(cluster: Cluster, airflow: Airflow,
 def test_a_worker_puts_back_what_it_took_and_has_not_run(cluster: Cluster) -> None:
     """Without LPUSH it is lost until the scheduler sends it again, after task_queued_timeout (600 s)."""
     (host,) = cluster.hosts()
-    unit = "systemd-run --quiet --collect --wait --pipe --uid=airflow"
+    unit = "systemd-run --quiet --collect --wait --pipe --uid=airflow-worker"
     python = "--property=EnvironmentFile=/etc/airflow/worker.env /opt/airflow/current/bin/python"
     try:
         assert "0" in host.check_output(f"{unit} {python} -c %s", TAKE).splitlines()
