@@ -37,8 +37,11 @@ image-trixie image-bookworm: image-%:
 clean: venv ## remove the labs of all scenarios and benchmarks
 	@for scenario in $(SCENARIOS) benchmark throughput; do $(MOLECULE) destroy -s $$scenario || exit 1; done
 
-test: forget-results lint unit molecule ## run all checks: linters, unit tests, scenarios
+test: forget-results prepare unit molecule ## run all checks: linters, unit tests, scenarios
 	@python3 scripts/junit_summary.py
+# The two slow linters, and what waits for downloads, beside each other; tests are sensitive to the load of the machine.
+prepare: venv engine
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint image
 forget-results:
 	@rm -rf .cache/junit
 LINTERS := lint-yaml lint-ansible lint-ruff lint-format lint-mypy lint-specs lint-docs lint-galaxy
