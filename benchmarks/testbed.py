@@ -26,6 +26,8 @@ COMPONENTS = {
 OTHER = "other services"
 # Settings of a worker without the collection's patches: nothing notifies systemd of its state.
 UNPATCHED_UNIT = "Type=exec\nWatchdogSec=0\n"
+# LocalExecutor runs tasks in the scheduler, whose sandbox is closed to their supervisors and libraries.
+TASKS_UNIT = "ProtectProc=default\nProcSubset=all\nMemoryDenyWriteExecute=false\nSystemCallFilter=@resources"
 UNPATCHED_CELERY_CONFIG = "airflow.providers.celery.executors.default_celery.DEFAULT_CELERY_CONFIG"
 # CPU seconds or memory (PSS, MB) of each service of a host, and of all together as "". The CPU time of a
 # control group includes that of ended processes. With cgroup v1, version 2 is mounted beside it. SSH is left
@@ -105,7 +107,8 @@ class Testbed:
 
     def use_executor(self, executor: str) -> None:
         """Restart the scheduler with another executor."""
-        self.control.configure("airflow-scheduler", {"AIRFLOW__CORE__EXECUTOR": executor})
+        extra = TASKS_UNIT if executor == "LocalExecutor" else ""
+        self.control.configure("airflow-scheduler", {"AIRFLOW__CORE__EXECUTOR": executor}, extra)
         self.control.check_output("systemctl restart airflow-scheduler")
 
     def run_workers(self, names: list[str], concurrency: int, *, patched: bool = True) -> None:
