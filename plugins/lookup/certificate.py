@@ -45,7 +45,9 @@ options:
     type: str
     default: ""
   ca_file:
-    description: PEM file on the controller with the authorities that the clients of the server trust.
+    description: >-
+      PEM file on the controller with the authorities that the clients of the server trust. Without it nothing
+      is known of them, and who has signed O(certificate_file) is not checked.
     type: str
     default: ""
   errors_only:
@@ -361,7 +363,7 @@ def given_errors(key: str, certificate: str, authorities: str, name: str) -> lis
 
     :param key: in PEM, as the others
     :param certificate: that of the server, and those of intermediate authorities
-    :param authorities: those that the clients trust
+    :param authorities: those that the clients trust; without them, they may trust any
     :param name: the name by which they know it; without one they may use any
     """
     if "ENCRYPTED" in key:
@@ -370,6 +372,9 @@ def given_errors(key: str, certificate: str, authorities: str, name: str) -> lis
     # As Python 3.13 does it, which is that of Debian 13.
     client.verify_flags |= ssl.VERIFY_X509_STRICT
     client.check_hostname = bool(name)
+    if not authorities:
+        authorities = certificate
+        client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
         with tempfile.NamedTemporaryFile("w", encoding="utf-8") as stream:
             stream.write(pair(key, certificate))
@@ -434,7 +439,7 @@ class LookupModule(LookupBase):
 
     def given(self) -> list[str]:
         """Return the given key and certificate, or what is wrong with them."""
-        names = ("key_file", "certificate_file", "ca_file")
+        names = ("key_file", "certificate_file", *(["ca_file"] if self.get_option("ca_file") else []))
         errors = [
             f"the {name.replace('_', ' ')} '{self.get_option(name)}' is not a file on the controller"
             for name in names
@@ -444,9 +449,9 @@ class LookupModule(LookupBase):
             if self.get_option("errors_only"):
                 return errors
             raise AnsibleLookupError("; ".join(errors))
-        key, certificate, authorities = (self.read(self.get_option(name)) for name in names)
+        key, certificate, *rest = (self.read(self.get_option(name)) for name in names)
         if self.get_option("errors_only"):
-            return given_errors(key, certificate, authorities, next(iter(self.get_option("names")), ""))
+            return given_errors(key, certificate, "".join(rest), next(iter(self.get_option("names")), ""))
         return [pair(key, certificate)]
 
     def read(self, name: str) -> str:

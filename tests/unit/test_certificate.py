@@ -231,6 +231,9 @@ OTHER = company()
     [
         ({}, ""),
         ({"name": ""}, ""),
+        ({"authorities": ""}, ""),
+        ({"authorities": "", "name": "web1"}, "Hostname mismatch"),
+        ({**company(life=0), "authorities": ""}, "certificate has expired"),
         ({"authorities": OTHER["authorities"] + GIVEN["authorities"]}, ""),
         ({"certificate": "A comment\n" + GIVEN["certificate"]}, ""),
         ({"name": "airflow-api"}, "'airflow-api' refuse it .*Hostname mismatch"),
