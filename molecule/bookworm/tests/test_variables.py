@@ -274,7 +274,7 @@ SERVERS = ("broker", "database", "api", "flower")
 
 
 def certificate_run(server: str, **values: str | bool) -> Run:
-    """Return a run with TLS that is refused for the certificate of one server, which is given and not there."""
+    """Return a run with TLS that is refused for one certificate, which is given and not there."""
     others = [name for name in SERVERS if name != server]
     return Run(
         {
@@ -795,11 +795,7 @@ def test_no_value_of_the_table_is_the_default() -> None:
         if name in VALUES
     }
     # Of these, other values are refused.
-    unchanged = [
-        "airflow_version",
-        *(f"airflow_tls_{name}" for name in ("enabled", "ca_file", "names")),
-        *("airflow_broker_tls", "airflow_broker_ca_file"),
-    ]
+    unchanged = ["airflow_version", "airflow_tls_enabled", "airflow_tls_ca_file", "airflow_tls_names"]
     assert [name for name, value in VALUES.items() if value == defaults[name]] == unchanged
 
 
