@@ -51,7 +51,9 @@ options:
     type: str
     default: ""
   errors_only:
-    description: Whether to return why clients would refuse the server instead, a sentence each.
+    description: >-
+      Whether to return why clients would refuse the server instead, a sentence each. A given certificate of
+      which the end is near causes a warning.
     type: bool
     default: false
   missing_only:
@@ -90,7 +92,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +103,8 @@ from ansible.plugins.lookup import LookupBase
 # Days.
 AUTHORITY_LIFE = 3650
 CERTIFICATE_LIFE = 365
+# When the end of one that is given is near.
+NEAR_END = 30
 
 AUTHORITY = "ca"
 PEM_BLOCK = re.compile(r"-----BEGIN (?P<label>[A-Z0-9 ]+)-----.+?-----END (?P=label)-----", re.DOTALL)
@@ -390,6 +394,16 @@ def given_errors(key: str, certificate: str, authorities: str, name: str) -> lis
     return [f"clients that connect to '{name or 'it'}' refuse it ({refusal})"] if refusal else []
 
 
+def last_day(certificate: str) -> date:
+    """Return the day on which a certificate ends."""
+    from cryptography import x509  # noqa: PLC0415
+
+    found = x509.load_pem_x509_certificate(blocks(certificate, "CERTIFICATE").encode())
+    # The first is new in cryptography 42, and deprecates the other.
+    end = getattr(found, "not_valid_after_utc", None) or found.not_valid_after
+    return date(end.year, end.month, end.day)
+
+
 class LookupModule(LookupBase):
     """See :data:`DOCUMENTATION`."""
 
@@ -451,7 +465,12 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError("; ".join(errors))
         key, certificate, *rest = (self.read(self.get_option(name)) for name in names)
         if self.get_option("errors_only"):
-            return given_errors(key, certificate, "".join(rest), next(iter(self.get_option("names")), ""))
+            errors = given_errors(key, certificate, "".join(rest), next(iter(self.get_option("names")), ""))
+            if not errors and (end := last_day(certificate)) - datetime.now(UTC).date() < timedelta(
+                days=NEAR_END
+            ):
+                self._display.warning(f"{self.get_option('certificate_file')} ends on {end}. Renew it.")
+            return errors
         return [pair(key, certificate)]
 
     def read(self, name: str) -> str:

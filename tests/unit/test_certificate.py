@@ -300,6 +300,21 @@ def test_the_plugin_returns_what_is_given(lookup: LookupModule, tmp_path: Path) 
     assert not (tmp_path / "secrets-tls").exists()
 
 
+@pytest.mark.parametrize(("life", "warned"), [(29, True), (31, False)])
+def test_the_end_of_a_given_certificate_is_announced(
+    lookup: LookupModule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, life: int, *, warned: bool
+) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(lookup._display, "warning", warnings.append)  # noqa: SLF001
+    given = company(life=life)
+    files = {f"{name}_file": tmp_path / f"{name}.pem" for name in ("key", "certificate")}
+    for name, path in files.items():
+        path.write_text(given[name.removesuffix("_file")], encoding="utf-8")
+    arguments: dict[str, Any] = {name: str(path) for name, path in files.items()}
+    assert lookup.run(["api-web1"], errors_only=True, **arguments) == []
+    assert ["certificate.pem ends on 2" in warning for warning in warnings] == [True] * warned
+
+
 def test_an_authority_alone_is_not_enough(lookup: LookupModule, tmp_path: Path) -> None:
     (error,) = lookup.run(["api-web1"], names=NAMES, ca_file=str(tmp_path / "company.ca"), errors_only=True)
     assert "has to be given" in error
