@@ -213,8 +213,8 @@ class Authority:
 
     def lives(self, text: str) -> bool:
         """Return whether a file of ours need not be renewed yet."""
-        date = header(text, "Renewed after")
-        return bool(date) and datetime.fromisoformat(date) > self.now
+        renewed = header(text, "Renewed after")
+        return bool(renewed) and datetime.fromisoformat(renewed) > self.now
 
     def certificate(self) -> Path:
         """Return the file with the authority's certificate."""
