@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 import shutil
 from typing import TYPE_CHECKING
@@ -112,14 +113,16 @@ def test_browsers_reach_https_alone_and_come_back_to_it(cluster: Cluster, group:
 
 
 def test_cookies_go_nowhere_without_tls(cluster: Cluster, airflow: Airflow) -> None:
-    login = {"username": "admin", "password": cluster.secrets["airflow_admin_password"]}
-    session = requests.Session()
-    page = session.get(f"{airflow.url}/auth/login/", timeout=20)
-    (csrf,) = re.findall(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
-    session.post(f"{airflow.url}/auth/login/", data={**login, "csrf_token": csrf}, timeout=20)
-    cookies = {cookie.name: cookie.secure for cookie in session.cookies}
-    assert {"session", "_token"} <= cookies.keys()
-    assert all(cookies.values()), cookies
+    """The session of the login page, and the token of whom the server remembers."""
+    key, user = cluster.secrets["airflow_session_secret_key"], "1"
+    remembered = {"remember_token": f"{user}|{hmac.new(key.encode(), user.encode(), 'sha512').hexdigest()}"}
+    found: dict[str, bool] = {}
+    for cookies in ({}, remembered):
+        url = f"{airflow.url}/auth/login/"
+        answer = requests.get(url, cookies=cookies, allow_redirects=False, timeout=20)
+        found |= {cookie.name: cookie.secure for cookie in answer.cookies}
+    assert {"session", "_token"} <= found.keys()
+    assert all(found.values()), found
 
 
 def test_the_airflow_command_speaks_it_too(cluster: Cluster) -> None:
