@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 import stat
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -253,6 +254,21 @@ def test_given_certificates_are_tried(changes: dict[str, str], error: str) -> No
     found = given_errors(**{**GIVEN, **changes})
     assert len(found) == bool(error), found
     assert re.search(error, "".join(found))
+
+
+@pytest.mark.parametrize(
+    ("usage", "error"), [("keyUsage=critical,keyCertSign", ""), ("", "CA cert does not include key usage")]
+)
+def test_an_authority_that_python_3_13_refuses_is_refused(usage: str, error: str) -> None:
+    extension = ["-addext", usage] if usage else []
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=company", *extension]
+    made = subprocess.run([*command, "-keyout", "-"], check=True, capture_output=True, text=True).stdout
+    ca = blocks(made, "CERTIFICATE")
+    names = ["airflow.example.com"]
+    server = make_certificate(datetime.now(UTC), 30, names, "", (blocks(made, "PRIVATE KEY"), ca))
+    found = given_errors(server, server, ca, *names)
+    assert len(found) == bool(error)
+    assert error in "".join(found)
 
 
 @pytest.fixture
