@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hmac
+import json
 import re
 import shutil
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,20 +51,20 @@ with socket.create_connection((address, int(port)), timeout=10) as plain:
 """
 
 
-def certificate(cluster: Cluster, host: Host, group: str) -> str:
+def certificate(host: Host, group: str, authority: Path) -> str:
     """Return the certificate of a server, which must be valid for the name that its clients use.
 
     It is asked for on its own host: the firewall admits few others.
     """
-    assert cluster.authority
     name, port = SERVERS[group]
-    authority = cluster.authority.read_text(encoding="utf-8")
-    return host.check_output("python3 -c %s %s %s %s %s", ASK, host.address, str(port), name, authority)
+    trusted = authority.read_text(encoding="utf-8")
+    return host.check_output("python3 -c %s %s %s %s %s", ASK, host.address, str(port), name, trusted)
 
 
-def certificates(cluster: Cluster) -> dict[tuple[str, str], str]:
+def certificates(cluster: Cluster, **authorities: Path) -> dict[tuple[str, str], str]:
+    """Return the certificates of all servers, by the authority of the cluster or that of their group."""
     return {
-        (group, host.name): certificate(cluster, host, group)
+        (group, host.name): certificate(host, group, authorities.get(group, cluster.certificates / "ca.pem"))
         for group in SERVERS
         for host in cluster.hosts(group)
     }
@@ -140,14 +143,37 @@ def expire(cluster: Cluster) -> None:
             path.write_text(re.sub("(# Renewed after: )20..", r"\g<1>2020", text), encoding="utf-8")
 
 
-def test_certificates_are_renewed_while_tasks_run(cluster: Cluster, airflow: Airflow) -> None:
-    """Servers that can take them while they run go on, the others are restarted, and no task is lost."""
+@pytest.fixture
+def given(tmp_path: Path) -> dict[str, str]:
+    """Return the variables of a certificate that is given for Flower, and has signed itself."""
+    files = {f"airflow_flower_{name}_file": str(tmp_path / name) for name in ("key", "certificate")}
+    key, made = files.values()
+    extensions = [
+        "-addext",
+        "subjectAltName=DNS:flower1",
+        "-addext",
+        "keyUsage=critical,keyCertSign,digitalSignature",
+    ]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=company"]
+    subprocess.run([*command, *extensions, "-keyout", key, "-out", made], check=True, capture_output=True)
+    return files
+
+
+def test_certificates_are_changed_while_tasks_run(
+    cluster: Cluster, airflow: Airflow, given: dict[str, str]
+) -> None:
+    """Servers that can take them while they run go on, the others are restarted, and no task is lost.
+
+    Flower, whose clients are people alone, gets one that is given.
+    """
     served, before = certificates(cluster), invocations(cluster)
     expire(cluster)
     run = airflow.trigger("lab_six", seconds=[60] * 2 + [1] * 4)
     wait_running(cluster, run, 2)
-    done = run_site(cluster.inventory, "--skip-tags=validate,smoke_test").assert_success()
-    renewed, after = certificates(cluster), invocations(cluster)
+    arguments = (f"--extra-vars={json.dumps(given)}", "--skip-tags=validate,smoke_test")
+    done = run_site(cluster.inventory, *arguments).assert_success()
+    company = Path(given["airflow_flower_certificate_file"])
+    renewed, after = certificates(cluster, flower=company), invocations(cluster)
     assert [server for server in served if served[server] == renewed[server]] == []
     restarted = {key for key in before if before[key] != after[key]}
     assert restarted == {
