@@ -38,7 +38,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def cluster(pytestconfig: pytest.Config) -> testlib.Cluster:
-    return testlib.Cluster(scenario(pytestconfig))
+    found = testlib.Cluster(scenario(pytestconfig))
+    if found.authority:
+        # For all that uses requests.
+        os.environ["REQUESTS_CA_BUNDLE"] = str(found.authority)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -132,13 +132,26 @@ class Cluster:
     def secrets_file(self) -> Path:
         return Path(self.content["vars"]["airflow_secrets_file"])
 
+    @property
+    def certificates(self) -> Path:
+        """Return the directory in which the controller keeps the certificates that it makes."""
+        return self.secrets_file.with_name(f"{self.secrets_file.stem}-tls")
+
+    @property
+    def authority(self) -> Path | None:
+        """Return the certificate of the authority of the cluster, None without TLS."""
+        return self.certificates / "ca.pem" if self.variable("airflow_tls_enabled", default=False) else None
+
+    def url(self, host: Host, port: int) -> str:
+        return f"{'https' if self.authority else 'http'}://{host.address}:{port}"
+
     def airflow(self, host: Host | None = None) -> Airflow:
         """Return a session with the API server of a host, by default the first one's."""
-        url = f"http://{(host or self.one('webservers')).address}:8080"
+        url = self.url(host or self.one("webservers"), 8080)
         return Airflow(url, "admin", self.secrets["airflow_admin_password"])
 
     def flower(self) -> Flower:
-        url = f"http://{self.one('flower').address}:5555"
+        url = self.url(self.one("flower"), 5555)
         return Flower(url, "flower", self.secrets["airflow_flower_password"])
 
     def broker(self, user: str = "scheduler") -> redis.Redis:
@@ -153,8 +166,8 @@ class Cluster:
     def unauthenticated_broker(self, *login: str) -> redis.Redis:
         address = self.server("valkey").address
         port = int(self.variable("airflow_broker_port", broker.PORT))
-        ca_file = self.variable("airflow_broker_ca_file", "")
-        tls = {"ssl": True, "ssl_ca_certs": ca_file} if ca_file else {}
+        ca_file = self.variable("airflow_broker_ca_file", self.authority)
+        tls: dict[str, Any] = {"ssl": True, "ssl_ca_certs": str(ca_file)} if ca_file else {}
         return broker.connect(address, *login, port=port, **tls)
 
     def variable(self, name: str, default: Any) -> Any:

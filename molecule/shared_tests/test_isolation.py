@@ -104,7 +104,7 @@ def test_a_worker_cannot_sign_a_session(cluster: Cluster) -> None:
     def signs_in(key: str) -> bool:
         user = "1"
         cookie = f"{user}|{hmac.new(key.encode(), user.encode(), 'sha512').hexdigest()}"
-        url = f"http://{cluster.one('webservers').address}:8080/auth/login/"
+        url = f"{cluster.url(cluster.one('webservers'), 8080)}/auth/login/"
         answer = requests.get(url, cookies={"remember_token": cookie}, allow_redirects=False, timeout=20)
         return "_token" in answer.cookies
 

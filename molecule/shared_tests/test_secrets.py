@@ -27,6 +27,10 @@ PLACES = {
 @pytest.mark.parametrize("place", PLACES)
 def test_no_secret_is_in(cluster: Cluster, place: str) -> None:
     secrets = {name: {value, quote(value, safe="")} for name, value in cluster.secrets.items()}
+    # A line of each private key; the one before begins as those of all keys do.
+    for path in cluster.certificates.glob("*"):
+        _before, begin, key = path.read_text(encoding="utf-8").partition("PRIVATE KEY-----\n")
+        secrets |= {path.name: {key.splitlines()[1]}} if begin else {}
     for host in cluster.hosts():
         text = str(host.run(f"{{ {PLACES[place]}; }} 2>/dev/null | tr -cd '[:print:]\\n'").stdout)
         assert place == "unit files" or len(text) > 100
@@ -36,6 +40,27 @@ def test_no_secret_is_in(cluster: Cluster, place: str) -> None:
 
 def test_the_secrets_file_is_private(cluster: Cluster) -> None:
     assert stat.S_IMODE(cluster.secrets_file.stat().st_mode) == 0o600
+
+
+def test_only_a_service_and_root_can_read_its_private_key(cluster: Cluster) -> None:
+    readers = {
+        "/etc/airflow/api-server.pem": "airflow-api-server",
+        "/etc/airflow/flower.pem": "airflow-flower",
+        "/etc/valkey/lakehouse.pem": "valkey",
+        "/etc/postgresql/17/main/lakehouse.pem": "postgres",
+    }
+    places = "/etc/airflow /etc/valkey /etc/postgresql"
+    find = f"find {places} -type f -exec grep -lF 'PRIVATE KEY-----' {{}} + 2>/dev/null || true"
+    found = set()
+    for host in cluster.hosts():
+        for path in host.check_output(find).splitlines():
+            found.add(path)
+            assert host.check_output("stat --format='%%a %%U %%G' %s", path) == f"640 root {readers[path]}", (
+                host
+            )
+            # Nobody else is in the group.
+            assert host.check_output("getent group %s | cut -d: -f4", readers[path]) == "", host
+    assert found == ({*readers} if cluster.authority else set())
 
 
 def test_only_root_can_read_environment_files(cluster: Cluster) -> None:

@@ -11,8 +11,18 @@ from testlib import AIRFLOW_UNITS, GROUP_UNITS
 if TYPE_CHECKING:
     from testlib import Airflow, Cluster, Flower
 
-BROKER = re.compile(r"redis://[^@/]+@valkey:6379/0")
-RESULTS = re.compile(r"db\+postgresql://[^@/]+:[^@/]+@postgres:5432/\w+")
+BROKER = {
+    False: re.compile(r"redis://[^@/]+@valkey:6379/0"),
+    True: re.compile(
+        r"rediss://[^@/]+@valkey:6379/0\?ssl_cert_reqs=required&ssl_ca_certs=%2Fetc%2Fairflow%2Fca-\w+\.pem"
+    ),
+}
+RESULTS = {
+    False: re.compile(r"db\+postgresql://[^@/]+:[^@/]+@postgres:5432/\w+"),
+    True: re.compile(
+        r"db\+postgresql://[^@/]+:[^@/]+@postgres:5432/\w+\?sslmode=verify-full&sslrootcert=%2Fetc%2Fairflow%2Fca-\w+\.pem"
+    ),
+}
 CONTROL_PLANE_OPTIONS = {
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
     "AIRFLOW__CORE__FERNET_KEY",
@@ -58,10 +68,11 @@ def test_the_urls_of_broker_and_result_backend_are_those_of_the_specification(
 ) -> None:
     if not cluster.hosts("postgres"):
         pytest.skip("the servers have names of their own")
+    tls = cluster.authority is not None
     for host in cluster.hosts(f"{unit.removeprefix('airflow-')}s"):
         environment = host.environment(unit)
-        assert BROKER.fullmatch(environment["AIRFLOW__CELERY__BROKER_URL"]), host
-        assert RESULTS.fullmatch(environment["AIRFLOW__CELERY__RESULT_BACKEND"]), host
+        assert BROKER[tls].fullmatch(environment["AIRFLOW__CELERY__BROKER_URL"]), host
+        assert RESULTS[tls].fullmatch(environment["AIRFLOW__CELERY__RESULT_BACKEND"]), host
 
 
 def test_a_worker_has_no_secret_of_the_control_plane(cluster: Cluster) -> None:

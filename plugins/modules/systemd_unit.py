@@ -57,6 +57,16 @@ options:
         description: Mode of the file, as an octal number in quotes.
         type: str
         default: "0644"
+  secret_files:
+    description: >-
+      Such files that hold a secret, as their contents by their paths. Root and O(secret_group) may read them,
+      and no log or difference shows what is in them.
+    type: dict
+    default: {}
+  secret_group:
+    description: Group that may read O(secret_files).
+    type: str
+    default: root
   restart:
     description: >-
       Whether a running service is restarted where it has to be. One that does not run is started anyway.
@@ -68,8 +78,8 @@ attributes:
     support: full
   diff_mode:
     description: >-
-      Shows the changes of all files. Of the environment file, it shows the lines that change, without the
-      values of those that may hold a secret.
+      Shows the changes of all files. Of those with a secret, it shows that they change; of the environment
+      file, it shows the lines that change, without the values of those that may hold a secret.
     support: full
 author: lakehouse.airflow maintainers (@lakehouse-airflow)
 """
@@ -152,6 +162,11 @@ def changed_lines(before: str, after: str) -> tuple[str, str]:
     return lines(before, after, "(hidden)"), lines(after, before, "(hidden, changed)")
 
 
+def changed_secret(before: str, after: str) -> tuple[str, str]:
+    """Return what a difference may show of a file that holds a secret: that it changes."""
+    return ("(hidden)\n", "(hidden, changed)\n") if before != after else ("", "")
+
+
 def read(path: Path) -> str:
     """Return the content of a file, empty if there is none."""
     return path.read_text(encoding="utf-8") if path.exists() else ""
@@ -193,6 +208,24 @@ def systemctl(module: AnsibleModule, *arguments: str) -> str:
     return str(output)
 
 
+def managed_files(module: AnsibleModule) -> tuple[list[dict[str, Any]], list[tuple[str, str, str]]]:
+    """Return the files of the service, and of each its path and what to show of it, before and after."""
+    files, root = list(module.params["files"]), {"owner": "root", "group": "root"}
+    if module.params["unit"] is not None:
+        unit_file = f"/etc/systemd/system/{module.params['name']}"
+        files.append(root | {"path": unit_file, "content": module.params["unit"], "mode": "0644"})
+    diffs = [(file["path"], read(Path(file["path"])), file["content"]) for file in files]
+    for path, content in module.params["secret_files"].items():
+        secret = {"path": path, "content": content, "group": module.params["secret_group"]}
+        files.append(secret | {"owner": "root", "mode": "0640"})
+        diffs.append((path, *changed_secret(read(Path(path)), content)))
+    if module.params["environment_file"] is not None:
+        path, content = module.params["environment_file"], module.params["environment"]
+        files.append(root | {"path": path, "content": content, "mode": "0600"})
+        diffs.append((path, *changed_lines(read(Path(path)), content)))
+    return files, diffs
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -213,22 +246,16 @@ def main() -> None:
                     "mode": {"type": "str", "default": "0644"},
                 },
             },
+            # A mapping: of a list of mappings, Ansible's log would show the contents, or hide the paths too.
+            "secret_files": {"type": "dict", "default": {}, "no_log": True},
+            "secret_group": {"type": "str", "default": "root", "no_log": False},
             "restart": {"type": "bool", "default": True},
         },
         required_together=[("environment_file", "environment")],
         supports_check_mode=True,
     )
-    name, files = module.params["name"], list(module.params["files"])
-    root = {"owner": "root", "group": "root"}
-    if module.params["unit"] is not None:
-        unit_file = f"/etc/systemd/system/{name}"
-        files.append(root | {"path": unit_file, "content": module.params["unit"], "mode": "0644"})
-    diffs = [(file["path"], read(Path(file["path"])), file["content"]) for file in files]
-    if module.params["environment_file"] is not None:
-        path, content = module.params["environment_file"], module.params["environment"]
-        files.append(root | {"path": path, "content": content, "mode": "0600"})
-        diffs.append((path, *changed_lines(read(Path(path)), content)))
-
+    name = module.params["name"]
+    files, diffs = managed_files(module)
     changed = False
     for file in files:
         changed |= write(module, file)

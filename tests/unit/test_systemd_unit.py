@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from modules.systemd_unit import changed_lines, needs_start, parse_properties, runs
+from modules.systemd_unit import changed_lines, changed_secret, needs_start, parse_properties, runs
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,11 @@ def test_the_difference_of_an_environment_file_shows_no_secret() -> None:
         'AIRFLOW__CORE__FERNET_KEY=(hidden)\nAIRFLOW__CORE__PARALLELISM="32"\n',
         'AIRFLOW__CORE__FERNET_KEY=(hidden, changed)\nAIRFLOW__CORE__PARALLELISM="64"\n',
     )
+
+
+def test_the_difference_of_a_file_with_a_secret_shows_that_it_changes() -> None:
+    assert changed_secret("one", "two") == ("(hidden)\n", "(hidden, changed)\n")
+    assert changed_secret("one", "one") == ("", "")
 
 
 @pytest.mark.parametrize(

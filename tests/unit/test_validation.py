@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ class Case:
     value: Any
     # What the message says; None: the value is accepted.
     said: str | None
+    # What else the host sets.
+    others: dict[str, Any] = field(default_factory=dict)
 
 
 def refused(role: str, variable: str, said: str, *values: Any) -> list[Case]:
@@ -111,6 +113,13 @@ WORDS = [
     "airflow_database_username",
     "airflow_results_username",
 ]
+TLS = {"airflow_tls_enabled": True}
+TLS_SERVERS = {
+    "valkey": "broker",
+    "postgres": "database",
+    "airflow_api_server": "api",
+    "airflow_flower": "flower",
+}
 
 CASES: list[Case] = [
     # Numbers.
@@ -351,6 +360,32 @@ CASES: list[Case] = [
     *refused("airflow", "airflow_database_sslmode", "Set airflow_database_ca_file", "verify-full"),
     *refused("airflow", "airflow_database_sslmode", ARGUMENT_VALUE, "verify-full\n", "no"),
     *refused("airflow", "airflow_broker_ca_file", "Set airflow_database_ca_file", "/no/such/file"),
+    *refused("airflow", "airflow_tls_names", "must list host names", "airflow.example.com", ["a b"], ["a\n"]),
+    *refused("airflow", "airflow_tls_enabled", ARGUMENT, "maybe"),
+    *accepted("airflow", "airflow_tls_enabled", True),
+    Case("airflow", "airflow_execution_api_url", "http://api/execution/", "must begin with https://", TLS),
+    Case("airflow", "airflow_tls_ca_file", "/no/such/file", "Set airflow_database_ca_file", TLS),
+    Case("airflow", "airflow_broker_tls", False, "only with airflow_broker_tls", TLS),
+    Case("airflow", "airflow_database_sslmode", "require", "and only for them", TLS),
+    Case("airflow", "airflow_tls_names", ["airflow.example.com", "2001:db8::1"], None, TLS),
+    *refused("valkey", "airflow_broker_tls", "set airflow_tls_enabled for all hosts", True),
+    *(
+        case
+        for role, server in TLS_SERVERS.items()
+        for case in [
+            *accepted(role, "airflow_tls_enabled", True),
+            Case(
+                role,
+                f"airflow_{server}_certificate_file",
+                "/no/such/file",
+                "the certificate file '/no/such/file' is not a file on the controller",
+                TLS,
+            ),
+            Case(
+                role, "airflow_tls_ca_file", "/etc/hosts", "a certificate that it has signed has to be", TLS
+            ),
+        ]
+    ),
     # The servers.
     *refused(
         "postgres",
@@ -417,7 +452,9 @@ def may_share(case: Case, others: list[Case]) -> bool:
     """Return whether a host may have this case too: each is refused with its own message, or none is."""
     said = [other.said for other in others]
     return (
-        case.role == others[0].role
+        not case.others
+        and not others[0].others
+        and case.role == others[0].role
         and case.variable not in [other.variable for other in others]
         and not ALONE & {case.said, *said}
         and (said == [None] * len(said) if case.said is None else not {None, case.said} & {*said})
@@ -467,6 +504,7 @@ def inventory(directory: Path) -> dict[str, Any]:
     variables = {
         name: {
             "ansible_host": "192.0.2.1",
+            **cases[0].others,
             **{
                 FACTS_VARIABLE if case.variable == "ansible_facts" else case.variable: case.value
                 for case in cases

@@ -33,7 +33,7 @@ DIRECTORY = PROJECT / ".cache" / "lab" / "bookworm" / "variables"
 DAGS, SECRETS_FILE = DIRECTORY / "dags", DIRECTORY / "secrets.yml"
 # The certificate with which PostgreSQL starts has signed itself. The first line of each copy has its name.
 CERTIFICATE = "/etc/ssl/certs/ssl-cert-snakeoil.pem"
-CA_FILES = {name: DIRECTORY / f"{name}.pem" for name in ("database", "results", "broker")}
+CA_FILES = {name: DIRECTORY / f"{name}.pem" for name in ("database", "results", "broker", "api")}
 DAG = """
 from airflow.sdk import DAG
 from airflow.providers.standard.operators.empty import EmptyOperator
@@ -270,8 +270,43 @@ class Run:
     arguments: list[str] = field(default_factory=lambda: ["playbooks/validate.yml"])
 
 
+SERVERS = ("broker", "database", "api", "flower")
+
+
+def certificate_run(server: str, **values: str | bool) -> Run:
+    """Return a run with TLS that is refused for one certificate, which is given and not there."""
+    others = [name for name in SERVERS if name != server]
+    return Run(
+        {
+            "airflow_tls_enabled": True,
+            "airflow_execution_api_url": f"https://{ADDRESS}:8081/execution/",
+            **{f"airflow_{name}_sslmode": "prefer" for name in ("database", "results")},
+            **{f"airflow_{name}_ca_file": "" for name in ("database", "results", "api")},
+            **{f"airflow_{name}_{kind}_file": "" for name in others for kind in ("certificate", "key")},
+            **values,
+        }
+    )
+
+
 # Some variables show only where they end a run, or in its output.
 RUNS = {
+    "airflow_tls": Run(
+        {
+            "airflow_tls_enabled": True,
+            "airflow_tls_names": ["a b"],
+            "airflow_tls_ca_file": "/no/such/file",
+            "airflow_api_ca_file": "{{ airflow_tls_ca_file }}",
+        }
+    ),
+    "broker certificate": certificate_run("broker", airflow_broker_tls=True),
+    "database certificate": certificate_run("database"),
+    "api certificate": certificate_run("api"),
+    "flower certificate": certificate_run("flower"),
+    "certificate of a host": certificate_run(
+        "flower",
+        airflow_flower_certificate_file="{{ airflow_tls_certificate_file }}",
+        airflow_flower_key_file="{{ airflow_tls_key_file }}",
+    ),
     "airflow_version": Run({"airflow_version": "3.0.0"}),
     "airflow_group_names": Run({"airflow_group_names": {"workers": "nowhere", "masters": "celery"}}),
     "airflow_results": Run({"airflow_results_host": "elsewhere", "airflow_results_port": 5434}),
@@ -397,6 +432,36 @@ FIREWALL = [
     # The tests reach both from the first addresses of the network.
     Row("airflow_firewall_ui_sources", ["198.18.3.0/25"], let_in(8081), "198.18.3.0/25"),
     Row("airflow_firewall_flower_sources", ["198.18.3.0/26"], let_in(5556), "198.18.3.0/26"),
+]
+
+# With TLS, the others would be other ones: the scenario `split` has it.
+TLS = [
+    Row(
+        "airflow_tls_enabled", value=False, look=refused("airflow_tls", "must begin with https://"), found=[]
+    ),
+    Row("airflow_tls_ca_file", "", refused("airflow_tls", "airflow_api_ca_file is '/no/such/file'"), []),
+    Row("airflow_tls_names", [], refused("airflow_tls", 'airflow_tls_names (["a b"]) must list'), []),
+    *(
+        Row(
+            f"airflow_{name}_{kind}_file",
+            path := f"/no/such/{name}.{kind}",
+            refused(run, f"file '{path}'"),
+            [],
+        )
+        for name, run in [
+            ("tls", "certificate of a host"),
+            *((server, f"{server} certificate") for server in SERVERS),
+        ]
+        for kind in ("certificate", "key")
+    ),
+    Row(
+        "airflow_api_ca_file",
+        str(CA_FILES["api"]),
+        lambda after: after.host.check_output(
+            "head -n 1 %s", environment("airflow-worker", "API__SSL_CA_FILE")(after)
+        ),
+        "# api",
+    ),
 ]
 
 CONNECTIONS = [
@@ -667,7 +732,7 @@ VALKEY = [
     ),
 ]
 
-TABLE = [*AIRFLOW, *FIREWALL, *CONNECTIONS, *API, *FLOWER_AND_WORKER, *HOST, *POSTGRES, *VALKEY]
+TABLE = [*AIRFLOW, *FIREWALL, *TLS, *CONNECTIONS, *API, *FLOWER_AND_WORKER, *HOST, *POSTGRES, *VALKEY]
 VALUES = {row.name: row.value for row in TABLE}
 
 
@@ -730,7 +795,7 @@ def test_no_value_of_the_table_is_the_default() -> None:
         if name in VALUES
     }
     # Of these, other values are refused.
-    unchanged = ["airflow_version", "airflow_broker_tls", "airflow_broker_ca_file"]
+    unchanged = ["airflow_version", "airflow_tls_enabled", "airflow_tls_ca_file", "airflow_tls_names"]
     assert [name for name, value in VALUES.items() if value == defaults[name]] == unchanged
 
 

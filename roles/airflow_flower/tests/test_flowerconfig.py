@@ -1,8 +1,9 @@
-"""No page of Flower answers without a login."""
+"""No page of Flower answers without a login, and with a certificate Flower speaks TLS."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,49 @@ def test_no_page_answers_without_the_login(statuses: dict[str, int]) -> None:
 def test_pages_that_flower_leaves_open_answer_with_it(statuses: dict[str, int], page: str) -> None:
     assert statuses[f"GET {page} flower:secret"] == 200
     assert statuses[f"GET {page}"] == statuses[f"GET {page} flower:wrong"] == 401
+
+
+# Prints where the certificate is that Flower was told, and what it sends with the page of the workers.
+TLS = r"""
+import asyncio, base64, json, sys
+from celery import Celery
+from flower.app import Flower
+from flower.command import extract_settings, settings
+from flower.options import options
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httpserver import HTTPServer
+from tornado.options import parse_config_file
+from tornado.testing import bind_unused_port
+
+options.basic_auth = ["flower:secret"]
+parse_config_file(sys.argv[1])
+extract_settings()
+
+async def ask():
+    sockets, port = bind_unused_port()
+    app = Flower(capp=Celery(broker="memory://"), options=options, **settings)
+    HTTPServer(app).add_sockets([sockets])
+    login = {"Authorization": "Basic " + base64.b64encode(b"flower:secret").decode()}
+    return await AsyncHTTPClient().fetch(f"http://127.0.0.1:{port}/", headers=login, raise_error=False)
+
+answer = asyncio.run(ask())
+headers = {name.lower(): value for name, value in answer.headers.get_all()}
+print(json.dumps([settings.get("ssl_options"), answer.code, headers]))
+"""
+
+
+@pytest.mark.parametrize("path", ["", "/etc/airflow/flower.pem"])
+def test_with_a_certificate_flower_speaks_tls_and_says_so(path: str) -> None:
+    environment = os.environ | ({"AIRFLOW__LAKEHOUSE__FLOWER_CERTIFICATE": path} if path else {})
+    command = [sys.executable, "-c", TLS, str(CONFIG)]
+    done = subprocess.run(
+        command, env=environment, check=True, stdout=subprocess.PIPE, text=True, timeout=120
+    )
+    options, status, headers = json.loads(done.stdout.splitlines()[-1])
+    assert status == 200
+    assert options == ({"certfile": path, "keyfile": path} if path else None)
+    assert headers.get("strict-transport-security") == ("max-age=31536000" if path else None)
+    assert ("secure" in headers["set-cookie"].lower()) is bool(path)
 
 
 def test_flower_stops_no_worker(statuses: dict[str, int]) -> None:

@@ -154,13 +154,24 @@ def test_each_answer_has_the_headers() -> None:
         assert answered == status
         assert headers["content-security-policy"] == POLICY
         assert headers["x-content-type-options"] == "nosniff"
+        assert "strict-transport-security" not in headers
     assert "content-security-policy" not in Server(policy="").ask("GET", "/")[1]
+
+
+def test_with_tls_browsers_are_told_to_come_back_with_it() -> None:
+    environment = {
+        "AIRFLOW__LAKEHOUSE__TOKEN_RATE_LIMIT": "",
+        "AIRFLOW__LAKEHOUSE__STRICT_TRANSPORT_SECURITY": "max-age=5",
+    }
+    server = Server()
+    server.guard = Guard(server.serve, **plugin.middlewares(environment)[0]["kwargs"])
+    assert server.ask("GET", "/")[1]["strict-transport-security"] == "max-age=5"
 
 
 def test_plugin_is_for_the_api_server() -> None:
     assert plugin.middlewares({}) == []
     (found,) = plugin.middlewares({"AIRFLOW__LAKEHOUSE__TOKEN_RATE_LIMIT": ""})
-    assert (found["middleware"], found["kwargs"]) == (Guard, {"rate": "", "policy": ""})
+    assert (found["middleware"], found["kwargs"]) == (Guard, {"rate": "", "policy": "", "transport": ""})
 
 
 def test_other_processes_import_next_to_nothing() -> None:

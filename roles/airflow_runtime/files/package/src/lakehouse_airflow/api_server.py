@@ -69,14 +69,16 @@ class Guard:
 
     :param rate: of failed tries of `POST /auth/token` from one address; without one there is no limit
     :param policy: the Content-Security-Policy of all answers; without one they have none
+    :param transport: their Strict-Transport-Security, likewise
     """
 
-    def __init__(self, app: App, rate: str, policy: str) -> None:
+    def __init__(self, app: App, rate: str, policy: str, transport: str = "") -> None:
         self.app = app
         self.limit = FailureLimit(rate) if rate else None
         headers = {
             "content-security-policy": policy,
             "referrer-policy": "same-origin",
+            "strict-transport-security": transport,
             "x-content-type-options": "nosniff",
         }
         self.headers = [(name.encode(), value.encode()) for name, value in headers.items() if value]

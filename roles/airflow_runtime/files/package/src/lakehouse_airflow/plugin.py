@@ -20,9 +20,12 @@ def middlewares(environment: Mapping[str, str]) -> list[dict[str, Any]]:
     rate = environment.get("AIRFLOW__LAKEHOUSE__TOKEN_RATE_LIMIT")
     if rate is None:
         return []
-    policy = environment.get("AIRFLOW__LAKEHOUSE__CONTENT_SECURITY_POLICY", "")
+    headers = {
+        "policy": environment.get("AIRFLOW__LAKEHOUSE__CONTENT_SECURITY_POLICY", ""),
+        "transport": environment.get("AIRFLOW__LAKEHOUSE__STRICT_TRANSPORT_SECURITY", ""),
+    }
     guard = importlib.import_module("lakehouse_airflow.api_server").Guard
-    return [{"name": "lakehouse", "middleware": guard, "kwargs": {"rate": rate, "policy": policy}}]
+    return [{"name": "lakehouse", "middleware": guard, "kwargs": {"rate": rate, **headers}}]
 
 
 class Plugin(AirflowPlugin):
