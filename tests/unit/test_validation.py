@@ -112,7 +112,24 @@ WORDS = [
     "airflow_results_username",
 ]
 
+
+def examples() -> list[Case]:
+    """Return the variables of the examples in docs/settings.md, as they stand."""
+    text = (PROJECT / "docs" / "settings.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    variables = [item for block in blocks for item in yaml.safe_load(block).items()]
+    return [
+        case
+        for name, value in variables
+        for case in accepted(EXAMPLE_ROLES.get(name, "airflow"), name, value)
+    ]
+
+
+# The roles that check the variables of these examples, others than `airflow`.
+EXAMPLE_ROLES: dict[str, str] = {}
+
 CASES: list[Case] = [
+    *examples(),
     # Numbers.
     *(case for role, name, low, said in NUMBERS for case in refused(role, name, said, True, low - 1)),
     *refused("airflow", "airflow_parallelism", ARGUMENT, 1.5, "0x20", "12 tasks"),
@@ -163,6 +180,35 @@ CASES: list[Case] = [
         "airflow", "airflow_config", "control character", {"core": {"a": "1\r"}}, {"core": {"a": "\x7f"}}
     ),
     *accepted("airflow", "airflow_config", {"core": {"a": "two\nlines\tand $HOME % \" ' \\ `"}}),
+    # Variables of the environment.
+    *(
+        case
+        for name in ("airflow_environment", "airflow_environment_gpu")
+        for case in refused(
+            "airflow",
+            name,
+            "as {NAME: text}",
+            {"A B": LONG},
+            {"A\n": LONG},
+            {"AIRFLOW__CORE__FERNET_KEY": LONG},
+            {"PATH": LONG},
+            {"A": f"{LONG}\x00"},
+            {"A": True},
+            LONG,
+            [LONG],
+        )
+    ),
+    *accepted(
+        "airflow",
+        "airflow_environment",
+        {
+            "AIRFLOW_CONN_A": {"conn_type": "http"},
+            "AIRFLOW_VAR_A": "two\nlines $HOME",
+            "https_proxy": None,
+            "N": 1,
+        },
+    ),
+    *refused("airflow", "airflow_share_environment", ARGUMENT, "maybe"),
     # Hosts and addresses.
     *(
         case

@@ -135,6 +135,11 @@ def environment(unit: str, option: str) -> Look:
     return lambda after: after.host.environment(unit)[f"AIRFLOW__{option}"]
 
 
+def variable(name: str, *units: str) -> Look:
+    """Return a variable of the environment of units."""
+    return lambda after: [after.host.environment(f"airflow-{unit}").get(name) for unit in units]
+
+
 def url(unit: str, option: str, part: str) -> Look:
     return lambda after: getattr(urlsplit(environment(unit, option)(after)), part)
 
@@ -329,6 +334,21 @@ AIRFLOW = [
         {"api": {"expose_config": True}, "core": {"default_task_retries": 4}},
         api("config/section/core/option/default_task_retries", "sections"),
         [{"name": "core", "options": [{"key": "default_task_retries", "value": "4"}]}],
+    ),
+    Row(
+        "airflow_environment",
+        {"LAB_ENVIRONMENT": SPECIAL, "AIRFLOW_CONN_LAB": {"conn_type": "http", "host": "lab.example.org"}},
+        each(
+            variable("LAB_ENVIRONMENT", "worker", "dag-processor", "triggerer"),
+            output("airflow connections get lab --output plain | grep -o lab.example.org"),
+        ),
+        [[SPECIAL] * 3, "lab.example.org"],
+    ),
+    Row(
+        "airflow_share_environment",
+        value=True,
+        look=variable("LAB_ENVIRONMENT", "scheduler", "api-server", "flower"),
+        found=[SPECIAL] * 3,
     ),
     Row(
         "airflow_group_names",

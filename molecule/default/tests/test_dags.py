@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 import shutil
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,13 @@ from airflow.sdk import DAG, task
 
 with DAG("lab_delivered", schedule=None, is_paused_upon_creation=False):
     task(task_id="one")(lambda: None)()
+"""
+NEEDS = """
+import os
+from airflow.sdk import DAG
+
+with DAG(os.environ["LAB_NEEDED"], schedule=None):
+    pass
 """
 BROKEN = "from airflow.sdk import DAG\nimport no_such_module\n"
 
@@ -79,3 +88,18 @@ def test_a_dag_that_cannot_be_imported_is_refused_with_file_and_line(cluster: Cl
 
     deliver(cluster, variable, "--extra-vars={airflow_dags_import_check: false}").assert_success()
     assert releases(cluster) != before
+
+
+def test_dags_are_imported_with_the_environment_of_the_services_which_nobody_sees(
+    cluster: Cluster, source: Path
+) -> None:
+    """The mechanism is the standard input of the check: the services have no such variable yet."""
+    (source / "needs.py").write_text(NEEDS, encoding="utf-8")
+    variable, value = f"--extra-vars=airflow_dags_source={source}", secrets.token_hex()
+    refused = deliver(cluster, variable)
+    assert refused.returncode != 0
+    assert "needs.py:5: KeyError: 'LAB_NEEDED'" in refused.text
+    environment = f"--extra-vars={json.dumps({'airflow_environment_lab': {'LAB_NEEDED': value}})}"
+    assert value not in deliver(cluster, variable, environment, "-vvv", "--diff").assert_success().output
+    for host in cluster.hosts():
+        assert value not in host.check_output("journalctl --no-pager --output=json --all --since=-10min")
