@@ -38,6 +38,7 @@ EXPECTED = {
     "LAB_NUMBER": '"7"',
     "LAB_OF": '"host"',
     "LAB_TEXT": '"two\nlines \\$HOME \\""',
+    "UV_SYSTEM_CERTS": '"true"',
 }
 TEMPLATE = "lookup('ansible.builtin.template', '{}/airflow_service/templates/service.env.j2')"
 

@@ -170,6 +170,19 @@ CASES: list[Case] = [
         ["cowsay @ https://example.org/cowsay-6.1.tar.gz#sha256=00"],
     ),
     *refused(
+        "airflow",
+        "airflow_system_packages",
+        "names of Debian packages",
+        ["libpq5\n"],
+        ["libpq5; reboot"],
+        ["libpq5=17"],
+        ["-o=x"],
+        ["$(id)"],
+        [1],
+        "libpq5 libaio1",
+    ),
+    *accepted("airflow", "airflow_system_packages", ["g++", "libc6:amd64", "libaio1t64"]),
+    *refused(
         "airflow", "airflow_package_index_url", PACKAGES, "ftp://example.org", "http://a b", "http://a\n"
     ),
     *refused("airflow", "airflow_package_ca_file", PACKAGES, "ca.pem", "/ca.pem\n"),

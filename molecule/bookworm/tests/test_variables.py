@@ -310,11 +310,15 @@ AIRFLOW = [
         ["/opt/airflow/3.3.2", "3.3.2", []],
     ),
     Row("airflow_extra_packages", [f"cowsay==6.1 --hash=sha256:{COWSAY}"], package_version("cowsay"), "6.1"),
+    Row("airflow_system_packages", ["tree"], output("tree --version | cut -d' ' -f1"), "tree"),
     Row(
         "airflow_package_index_url",
-        f"http://127.0.0.1:{INDEX_PORT}/simple/",
-        output("journalctl --unit=lab-index --output=cat | grep -om1 '/simple/cowsay/'"),
-        "/simple/cowsay/",
+        index := f"http://127.0.0.1:{INDEX_PORT}/simple/",
+        each(
+            output("journalctl --unit=lab-index --output=cat | grep -om1 '/simple/cowsay/'"),
+            variable("UV_DEFAULT_INDEX", "worker"),
+        ),
+        ["/simple/cowsay/", [index]],
     ),
     Row(
         "airflow_package_ca_file",
