@@ -65,10 +65,11 @@ def fact(said: str | None, **facts: Any) -> Case:
 
 # How messages begin or end, one for each check; those of Ansible itself.
 ARGUMENT = "and we were unable to convert to"
+ARGUMENT_CHOICE = "must be one or more of"
 ARGUMENT_VALUE = "value of airflow_database_sslmode must be one of"
 DISK = "Free some, or lower the variable"
 # Ansible looks no further, and the space on the disk is checked after the others.
-ALONE = {ARGUMENT, ARGUMENT_VALUE, DISK}
+ALONE = {ARGUMENT, ARGUMENT_VALUE, ARGUMENT_CHOICE, DISK}
 PACKAGES = "not other options of pip or paths"
 CONNECTIONS = "in quotes if YAML reads it as another type"
 NUMBERS: list[tuple[str, str, int, str]] = [
@@ -126,7 +127,10 @@ def examples() -> list[Case]:
 
 
 # The roles that check the variables of these examples, others than `airflow`.
-EXAMPLE_ROLES: dict[str, str] = {}
+OBJECTS = {"connections": "connection_id", "variables": "key", "pools": "name", "users": "username"}
+EXAMPLE_ROLES = {f"airflow_{kind}": "airflow_objects" for kind in OBJECTS}
+# Lookups of the examples.
+EXAMPLE_ENVIRONMENT = {"WAREHOUSE_PASSWORD": LONG, "ANA_PASSWORD": LONG}
 
 CASES: list[Case] = [
     *examples(),
@@ -452,6 +456,25 @@ CASES: list[Case] = [
     *refused("valkey", "valkey_maxmemory", "512mb", "64mb\n", "a lot", True),
     *refused("valkey", "valkey_config", "single values", {"hz\n": 1}, {"user": "x"}, {"hz": [1]}),
     *refused("valkey", "valkey_backports_url", "http or https", "http://a\nSuites: x", "file:/", True),
+    # Connections, variables, pools and users; test_objects.py has the others.
+    *(
+        case
+        for kind, identifier in OBJECTS.items()
+        for case in refused(
+            "airflow_objects",
+            f"airflow_{kind}",
+            "as docs/settings.md shows",
+            LONG,
+            [LONG],
+            [{}],
+            [{identifier: "a", "pasword": LONG}],
+            [{identifier: [LONG]}],
+            {identifier: "a"},
+        )
+    ),
+    *refused("airflow_objects", "airflow_users", "'admin' has variables of its own", [{"username": "admin"}]),
+    *refused("airflow_objects", "airflow_objects_exclusive", ARGUMENT_CHOICE, ["dags"]),
+    *accepted("airflow_objects", "airflow_objects_exclusive", [], ["pools", "users"]),
     # DAGs; test_directory_archive.py has the others.
     *refused("airflow_dags", "airflow_dags_source", "the root of the file system", "/", "/etc/.."),
     *refused(
@@ -585,7 +608,9 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
         "ansible-playbook",
         f"--inventory={directory / 'hosts.yml'}",
         str(directory / "play.yml"),
+        cwd=PROJECT,
         ANSIBLE_STDOUT_CALLBACK="ansible.posix.json",
+        **EXAMPLE_ENVIRONMENT,
     )
     assert "{" in result.output, result.output
     report = json.loads(re.sub(r"\A.*?^(?={)", "", result.output, flags=re.DOTALL | re.MULTILINE))

@@ -254,6 +254,19 @@ def failed_checks(after: After) -> set[str]:
     return {check["check"] for check in reported("checks")(after) if check["state"] == "failed"}
 
 
+def unlisted_variable(after: After) -> list[str]:
+    """Return the variables of Airflow after the run that removes the one which is not listed."""
+    after.results["airflow_objects_exclusive"].assert_success()
+    return [variable["key"] for variable in after.airflow.call("GET", "variables")["variables"]]
+
+
+def user(after: After) -> list[Any]:
+    """Sign in as the user, and return the roles."""
+    (wanted,) = VALUES["airflow_users"]
+    Airflow(after.airflow.url, wanted["username"], wanted["password"])
+    return list(after.airflow.get(f"auth/fab/v1/users/{wanted['username']}").json()["roles"])
+
+
 def batches(after: After) -> int:
     """Return in how many batches a dry run restarts the three workers of its inventory."""
     return after.results["airflow_worker_batch"].assert_success().text.count("Restart the workers in batches")
@@ -293,6 +306,7 @@ RUNS = {
     ),
     "airflow_smoke_test_timeout": Run({"airflow_smoke_test_timeout": 3}, ["--tags=smoke_test", "site.yml"]),
     "airflow_worker_batch": Run({}, ["--check", "playbooks/workers.yml"]),
+    "airflow_objects_exclusive": Run({}, ["--tags=objects", "--skip-tags=validate", "site.yml"]),
 }
 
 CPUS = os.cpu_count() or 1
@@ -341,12 +355,15 @@ AIRFLOW = [
     ),
     Row(
         "airflow_environment",
-        {"LAB_ENVIRONMENT": SPECIAL, "AIRFLOW_CONN_LAB": {"conn_type": "http", "host": "lab.example.org"}},
+        {
+            "LAB_ENVIRONMENT": SPECIAL,
+            "AIRFLOW_CONN_LAB_HTTP": {"conn_type": "http", "host": "of.environment"},
+        },
         each(
             variable("LAB_ENVIRONMENT", "worker", "dag-processor", "triggerer"),
-            output("airflow connections get lab --output plain | grep -o lab.example.org"),
+            output("airflow connections get lab_http --output plain | grep -o of.environment"),
         ),
-        [[SPECIAL] * 3, "lab.example.org"],
+        [[SPECIAL] * 3, "of.environment"],
     ),
     Row(
         "airflow_share_environment",
@@ -596,6 +613,38 @@ API = [
     Row("airflow_secrets_file", str(SECRETS_FILE), generated_secrets, [False, ["airflow_jwt_secret"]]),
 ]
 
+OBJECTS = [
+    Row(
+        "airflow_connections",
+        [{"connection_id": "lab", "conn_type": "http", "host": "lab.example.org", "password": password()}],
+        api("connections/lab", "host"),
+        "lab.example.org",
+    ),
+    Row(
+        "airflow_variables",
+        [{"key": "lab", "value": {"a": [1]}}],
+        api("variables/lab", "value"),
+        '{"a": [1]}',
+    ),
+    Row("airflow_pools", [{"name": "lab", "slots": 3}], api("pools/lab", "slots"), 3),
+    Row(
+        "airflow_users",
+        [
+            {
+                "username": "lab-user",
+                "email": "user@example.org",
+                "first_name": "Lab",
+                "last_name": "User",
+                "roles": [{"name": "Op"}],
+                "password": password(),
+            }
+        ],
+        user,
+        [{"name": "Op"}],
+    ),
+    Row("airflow_objects_exclusive", ["variables"], unlisted_variable, ["lab"]),
+]
+
 FLOWER_AND_WORKER = [
     Row("airflow_flower_bind_address", ADDRESS, listening(5556), {f"{ADDRESS}:5556"}),
     Row("airflow_flower_port", 5556, listening(5556), {f"{ADDRESS}:5556"}),
@@ -691,7 +740,7 @@ VALKEY = [
     ),
 ]
 
-TABLE = [*AIRFLOW, *FIREWALL, *CONNECTIONS, *API, *FLOWER_AND_WORKER, *HOST, *POSTGRES, *VALKEY]
+TABLE = [*AIRFLOW, *FIREWALL, *CONNECTIONS, *API, *OBJECTS, *FLOWER_AND_WORKER, *HOST, *POSTGRES, *VALKEY]
 VALUES = {row.name: row.value for row in TABLE}
 
 
@@ -726,8 +775,9 @@ def after(cluster: Cluster) -> After:
     inventory = write_inventory(cluster, "all", VALUES)
     run_site(inventory).assert_success()
 
+    After(host, inventory, {}).airflow.call("POST", "variables", {"key": "unlisted", "value": "x"})
     # The further run of the smoke test finds no slot for its tasks.
-    host.sql("lab_metadata", "UPDATE slot_pool SET slots = 0")
+    host.sql("lab_metadata", "UPDATE slot_pool SET slots = 0 WHERE pool = 'default_pool'")
     host.check_output("rm /etc/airflow/smoke-test.passed")
 
     def run(name: str) -> Result:
@@ -736,7 +786,7 @@ def after(cluster: Cluster) -> After:
 
     with ThreadPoolExecutor(3) as pool:
         results = dict(zip(RUNS, pool.map(run, RUNS), strict=True))
-    host.sql("lab_metadata", "UPDATE slot_pool SET slots = 128")
+    host.sql("lab_metadata", "UPDATE slot_pool SET slots = 128 WHERE pool = 'default_pool'")
     return After(host, inventory, results)
 
 

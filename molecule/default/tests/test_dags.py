@@ -99,7 +99,7 @@ def assert_environments_are_made_in_a_second(airflow: Airflow) -> None:
         for task in airflow.call("GET", f"{run.path}/taskInstances")["task_instances"]
         if task["task_id"] == "second"
     )
-    assert seconds < 8  # noqa: PLR2004
+    assert seconds < 8
 
 
 def test_a_dag_that_cannot_be_imported_is_refused_with_file_and_line(cluster: Cluster, source: Path) -> None:
