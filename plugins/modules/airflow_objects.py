@@ -177,6 +177,8 @@ class Api:
             try:
                 self.headers["Authorization"] = f"Bearer {self.token(username, password)}"
             except ApiError as error:
+                if error.status == 401:
+                    raise ApiError(f"the API refuses the user {username} with this password") from None
                 if (error.status and error.status < 500) or time.monotonic() > end:
                     raise
                 time.sleep(1)
