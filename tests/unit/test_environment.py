@@ -107,6 +107,20 @@ def environment_files(directory: Path, **variables: Any) -> dict[str, dict[str, 
     }
 
 
+def test_the_local_settings_are_on_the_path_of_what_imports_airflow(tmp_path: Path) -> None:
+    settings = tmp_path / "policies.py"
+    settings.write_text("", encoding="utf-8")
+    found = environment_files(
+        tmp_path, airflow_local_settings=str(settings), airflow_environment_path={"PYTHONPATH": "/srv/lib"}
+    )
+    own = "/opt/airflow/plugins/settings-e3b0c44298fc1c14"
+    assert {name: variables.get("PYTHONPATH") for name, variables in found.items()} == {
+        **dict.fromkeys(SERVICES, f'"{own}"'),
+        **dict.fromkeys(RUN_USER_CODE, f'"{own}:/srv/lib"'),
+        "worker-monitor": None,
+    }
+
+
 @pytest.mark.parametrize("shared", [False, True])
 def test_variables_of_all_groups_and_the_host_are_merged(tmp_path: Path, shared: bool) -> None:  # noqa: FBT001
     found = environment_files(tmp_path, airflow_share_environment=shared)

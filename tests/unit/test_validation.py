@@ -456,6 +456,13 @@ CASES: list[Case] = [
     *refused("valkey", "valkey_maxmemory", "512mb", "64mb\n", "a lot", True),
     *refused("valkey", "valkey_config", "single values", {"hz\n": 1}, {"user": "x"}, {"hz": [1]}),
     *refused("valkey", "valkey_backports_url", "http or https", "http://a\nSuites: x", "file:/", True),
+    # Plugins and local settings.
+    *refused(
+        "airflow", "airflow_plugins_source", "a directory and a file", "/no/such", "/etc/passwd", "/dev"
+    ),
+    *refused("airflow", "airflow_local_settings", "a directory and a file", "/no/such", "/etc"),
+    *accepted("airflow", "airflow_plugins_source", "", str(PROJECT / "dags")),
+    *accepted("airflow", "airflow_local_settings", "", str(PROJECT / "dags" / "example_retry.py")),
     # Connections, variables, pools and users; test_objects.py has the others.
     *(
         case

@@ -42,6 +42,17 @@ with DAG("lab_variables", schedule=None):
     EmptyOperator(task_id="empty")
 """
 COWSAY = "274b1e6fc1b966d53976333eb90ac94cb07a450a700b455af9fbdf882244b30a"
+PLUGINS, LOCAL_SETTINGS = DIRECTORY / "plugins", DIRECTORY / "policies.py"
+PLUGIN = """
+from airflow.plugins_manager import AirflowPlugin
+
+class Lab(AirflowPlugin):
+    name = "lab_plugin"
+"""
+POLICY = """
+def dag_policy(dag):
+    dag.tags.add("lab-policy")
+"""
 DAG_FILES = {"broken.py": "import no_such_module\n", "variables.py": DAG}
 
 # A second address of the host, which only this inventory knows.
@@ -370,6 +381,20 @@ AIRFLOW = [
         value=True,
         look=variable("LAB_ENVIRONMENT", "scheduler", "api-server", "flower"),
         found=[SPECIAL] * 3,
+    ),
+    Row(
+        "airflow_plugins_source",
+        str(PLUGINS),
+        lambda after: (
+            "lab_plugin" in {plugin["name"] for plugin in after.airflow.call("GET", "plugins")["plugins"]}
+        ),
+        found=True,
+    ),
+    Row(
+        "airflow_local_settings",
+        str(LOCAL_SETTINGS),
+        lambda after: {tag["name"] for tag in after.airflow.call("GET", "dags/lakehouse_smoke_test")["tags"]},
+        {"lakehouse", "lab-policy"},
     ),
     Row(
         "airflow_group_names",
@@ -769,6 +794,9 @@ def after(cluster: Cluster) -> After:
     DAGS.mkdir(parents=True)
     for name, text in DAG_FILES.items():
         (DAGS / name).write_text(text, encoding="utf-8")
+    PLUGINS.mkdir()
+    (PLUGINS / "lab.py").write_text(PLUGIN, encoding="utf-8")
+    LOCAL_SETTINGS.write_text(POLICY, encoding="utf-8")
     for name, path in CA_FILES.items():
         path.write_text(f"# {name}\n{host.check_output('cat %s', CERTIFICATE)}\n", encoding="utf-8")
     host.check_output(PREPARATION, INDEX)

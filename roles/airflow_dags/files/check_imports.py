@@ -25,6 +25,7 @@ def summarize(directory: Path, file: str, error: str) -> str:
 def main() -> int:
     directory = Path(sys.argv[1]).resolve()
     os.environ.update(json.load(sys.stdin))
+    sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(":") if path]
     # Airflow and the DAGs print what they like: only the results go to the standard output.
     results = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
