@@ -1,6 +1,6 @@
 # Copyright: lakehouse.airflow maintainers
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Filter plugins: Airflow options as environment variables for systemd."""
+"""Filter plugins: Airflow options, and variables of the environment, as systemd reads them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ OPTION = re.compile(r"[a-z][a-z0-9_]*")
 QUOTED = re.compile(r'(["\\`$])')
 # systemd ignores a variable that holds one of these.
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# What the units of the services and systemd set, and Airflow for itself.
+TAKEN = {
+    *("AIRFLOW_CONFIG", "AIRFLOW_HOME", "PATH", "_AIRFLOW_PROCESS_CONTEXT"),
+    *("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"),
+}
+OPTION_VARIABLE = "AIRFLOW__"
 
 
 def kind(value: Any) -> str:
@@ -102,10 +109,60 @@ def environment(config: Options) -> str:
         for option, value in sorted(config[section].items()):
             if value is None:
                 continue
-            text = option_text(value)
-            name = f"AIRFLOW__{section.replace('.', '_')}__{option}".upper()
-            lines.append(f'{name}="' + QUOTED.sub(r"\\\1", text) + '"')
-    return "\n".join(lines) + "\n"
+            name = f"{OPTION_VARIABLE}{section.replace('.', '_')}__{option}".upper()
+            lines.append(assignment(name, value))
+    return "".join(lines) or "\n"
+
+
+def assignment(name: str, value: Any) -> str:
+    """Return a line of a systemd ``EnvironmentFile``."""
+    return f'{name}="' + QUOTED.sub(r"\\\1", option_text(value)) + '"\n'
+
+
+def variable_errors(sources: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with variables of the environment, without their values.
+
+    :param sources: by the name of each variable of the inventory, meant to be ``{name: value}``
+    :returns: one sentence for each error; empty if there is none
+    """
+    errors = []
+    for source, variables in sources.items():
+        if not isinstance(variables, Mapping):
+            errors.append(f"{source} must be a mapping of names, is a {kind(variables)}")
+            continue
+        found = {name: variable_problem(str(name), value) for name, value in variables.items()}
+        errors += [f"'{name}' of {source} {problem}" for name, problem in found.items() if problem]
+    return errors
+
+
+def variable_problem(name: str, value: Any) -> str | None:
+    """Return what keeps a service from getting a variable, if something does."""
+    if not VARIABLE.fullmatch(name):
+        return "is not a name of letters, digits and '_'"
+    if name.upper().startswith(OPTION_VARIABLE):
+        return "is an option of Airflow, which belongs into airflow_config"
+    if name in TAKEN:
+        return "is set by the service"
+    if isinstance(value, bool):
+        return "is a boolean: put the word that its readers expect into quotes"
+    return "holds a control character" if CONTROL.search(option_text(value)) else None
+
+
+def merged_variables(sources: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return variables of the environment as a process gets them; a later source wins, name by name.
+
+    :param sources: ``{name: value}`` each; a value that is ``None`` removes the name
+    :raises ValueError: see :func:`variable_errors`
+    """
+    if errors := variable_errors(sources):
+        raise ValueError("; ".join(errors))
+    result = {name: value for variables in sources.values() for name, value in variables.items()}
+    return {name: option_text(value) for name, value in result.items() if value is not None}
+
+
+def variables_file(variables: Mapping[str, str]) -> str:
+    """Return variables of the environment as the lines of a systemd ``EnvironmentFile``."""
+    return "".join(assignment(name, value) for name, value in sorted(variables.items()))
 
 
 def service_environment(
@@ -132,4 +189,10 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the functions by filter name."""
-        return {"service_environment": service_environment, "config_errors": config_errors}
+        return {
+            "config_errors": config_errors,
+            "merged_variables": merged_variables,
+            "service_environment": service_environment,
+            "variable_errors": variable_errors,
+            "variables_file": variables_file,
+        }

@@ -79,7 +79,8 @@ attributes:
   diff_mode:
     description: >-
       Shows the changes of all files. Of those with a secret, it shows that they change; of the environment
-      file, it shows the lines that change, without the values of those that may hold a secret.
+      file, it shows the names of the variables that change, with the values of those of Airflow's options
+      that cannot hold a secret.
     support: full
 author: lakehouse.airflow maintainers (@lakehouse-airflow)
 """
@@ -121,7 +122,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 PROPERTIES = ("ActiveState", "ExecMainStartTimestamp", "NeedDaemonReload", "UnitFileState")
-# Names of variables whose value is, or may hold, a secret.
+# A value in quotes may have several lines; what looks like a name in one is none.
+VARIABLE = re.compile(r'^(?P<name>\w+)=(?P<value>"(?:\\.|[^"\\])*"|[^\n]*)$', re.MULTILINE | re.DOTALL)
+# Names of Airflow's options whose value is, or may hold, a secret.
 SECRET = re.compile("PASS|SECRET|TOKEN|KEY|AUTH|CONN|URL|BACKEND|KWARGS|DSN|CREDENTIAL", re.IGNORECASE)
 
 
@@ -149,17 +152,22 @@ def needs_start(properties: dict[str, str], written: float) -> bool:
 
 
 def changed_lines(before: str, after: str) -> tuple[str, str]:
-    """Return the lines of an environment file that change, before and after, without what may be secret."""
+    """Return the variables of an environment file that change, before and after, without secrets."""
 
-    def lines(text: str, other: str, mask: str) -> str:
-        known = other.splitlines()
-        return "".join(f"{masked(line, mask)}\n" for line in text.splitlines() if line not in known)
+    def variables(text: str) -> dict[str, str]:
+        return {match["name"]: match["value"] for match in VARIABLE.finditer(text)}
 
-    def masked(line: str, mask: str) -> str:
-        name = line.split("=", 1)[0]
-        return f"{name}={mask}" if SECRET.search(name) else line
+    def lines(found: dict[str, str], other: dict[str, str], mask: str) -> str:
+        changed = {name: value for name, value in found.items() if other.get(name) != value}
+        return "".join(f"{name}={mask if is_secret(name) else value}\n" for name, value in changed.items())
 
-    return lines(before, after, "(hidden)"), lines(after, before, "(hidden, changed)")
+    old, new = variables(before), variables(after)
+    return lines(old, new, "(hidden)"), lines(new, old, "(hidden, changed)")
+
+
+def is_secret(name: str) -> bool:
+    """Return whether a variable is, or may hold, a secret, as each does that is no option of Airflow."""
+    return not name.startswith("AIRFLOW__") or bool(SECRET.search(name))
 
 
 def changed_secret(before: str, after: str) -> tuple[str, str]:

@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 import yaml
-from filter.options import config_errors, environment, merged, readable_sections, service_environment
+from filter.options import (
+    config_errors,
+    environment,
+    merged,
+    merged_variables,
+    readable_sections,
+    service_environment,
+    variable_errors,
+    variables_file,
+)
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 TABLE = ROLES / "airflow_service" / "vars" / "main"
@@ -153,3 +162,39 @@ def test_every_row_of_the_table_has_a_user() -> None:
     lines = (ROLES / "airflow_runtime" / "files" / "users.conf").read_text(encoding="utf-8").splitlines()
     users = {line.split()[1]: line.split()[-1] for line in lines if line.startswith("u ")}
     assert users == {f"airflow-{name}": f"/var/lib/airflow/{name}" for name in rows}
+
+
+def test_variables_of_several_sources_are_merged_and_written_as_text() -> None:
+    sources = {
+        "all": {"A": 1, "B": 'say "$HOME"', "GONE": "x"},
+        "host": {"A": 2, "AIRFLOW_CONN_X": {"conn_type": "http"}, "GONE": None},
+    }
+    variables = merged_variables(sources)
+    assert variables == {"A": "2", "B": 'say "$HOME"', "AIRFLOW_CONN_X": '{"conn_type":"http"}'}
+    assert dict(systemd_unquote(line) for line in variables_file(variables).splitlines()) == variables
+    assert variables_file({}) == ""
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ("A=secret", "source must be a mapping of names, is a string"),
+        ({"A B": "secret"}, "'A B' of source is not a name"),
+        ({1: "secret"}, "'1' of source is not a name"),
+        ({"AIRFLOW__CORE__PARALLELISM": "secret"}, "belongs into airflow_config"),
+        ({"airflow__core__parallelism": "secret"}, "belongs into airflow_config"),
+        ({"PATH": "secret"}, "'PATH' of source is set by the service"),
+        ({"A": True}, "'A' of source is a boolean"),
+        ({"A": "secret\r"}, "'A' of source holds a control character"),
+    ],
+)
+def test_a_variable_that_a_service_cannot_get_is_named_without_its_value(variables: Any, said: str) -> None:
+    (error,) = variable_errors({"source": variables})
+    assert said in error
+    assert "secret" not in error
+
+
+def test_only_what_runs_code_of_users_gets_their_variables() -> None:
+    rows = yaml.safe_load((TABLE / "services.yml").read_text(encoding="utf-8"))["__airflow_service_table"]
+    users = {name for name, row in rows.items() if row.get("runs_user_code")}
+    assert users == {"dag-processor", "triggerer", "worker", "cli"}

@@ -61,3 +61,12 @@ def test_the_difference_of_a_file_with_a_secret_shows_that_it_changes() -> None:
 )
 def test_what_may_be_a_secret_is_masked(option: str) -> None:
     assert changed_lines("", f'AIRFLOW__{option}="secret"') == ("", f"AIRFLOW__{option}=(hidden, changed)\n")
+
+
+def test_no_variable_that_is_no_option_of_airflow_is_shown_whatever_lines_it_has() -> None:
+    before = 'HTTPS_PROXY="http://user:pw@proxy"\nKEEP="x"\n'
+    after = 'HTTPS_PROXY="http://user:pw2@proxy"\nKEEP="x"\nPEM="-----\nab\\"c=\nAIRFLOW__CORE__X=y\n"\nAIRFLOW__CORE__X="1\n2"\n'
+    assert changed_lines(before, after) == (
+        "HTTPS_PROXY=(hidden)\n",
+        'HTTPS_PROXY=(hidden, changed)\nPEM=(hidden, changed)\nAIRFLOW__CORE__X="1\n2"\n',
+    )

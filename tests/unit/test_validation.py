@@ -67,10 +67,11 @@ def fact(said: str | None, **facts: Any) -> Case:
 
 # How messages begin or end, one for each check; those of Ansible itself.
 ARGUMENT = "and we were unable to convert to"
+ARGUMENT_CHOICE = "must be one or more of"
 ARGUMENT_VALUE = "value of airflow_database_sslmode must be one of"
 DISK = "Free some, or lower the variable"
 # Ansible looks no further, and the space on the disk is checked after the others.
-ALONE = {ARGUMENT, ARGUMENT_VALUE, DISK}
+ALONE = {ARGUMENT, ARGUMENT_VALUE, ARGUMENT_CHOICE, DISK}
 PACKAGES = "not other options of pip or paths"
 CONNECTIONS = "in quotes if YAML reads it as another type"
 NUMBERS: list[tuple[str, str, int, str]] = [
@@ -121,7 +122,27 @@ TLS_SERVERS = {
     "airflow_flower": "flower",
 }
 
+
+def examples() -> list[Case]:
+    """Return the variables of the examples in docs/settings.md, as they stand."""
+    text = (PROJECT / "docs" / "settings.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    variables = [item for block in blocks for item in yaml.safe_load(block).items()]
+    return [
+        case
+        for name, value in variables
+        for case in accepted(EXAMPLE_ROLES.get(name, "airflow"), name, value)
+    ]
+
+
+# The roles that check the variables of these examples, others than `airflow`.
+OBJECTS = {"connections": "connection_id", "variables": "key", "pools": "name", "users": "username"}
+EXAMPLE_ROLES = {f"airflow_{kind}": "airflow_objects" for kind in OBJECTS}
+# Lookups of the examples.
+EXAMPLE_ENVIRONMENT = {"WAREHOUSE_PASSWORD": LONG, "ANA_PASSWORD": LONG}
+
 CASES: list[Case] = [
+    *examples(),
     # Numbers.
     *(case for role, name, low, said in NUMBERS for case in refused(role, name, said, True, low - 1)),
     *refused("airflow", "airflow_parallelism", ARGUMENT, 1.5, "0x20", "12 tasks"),
@@ -162,6 +183,19 @@ CASES: list[Case] = [
         ["cowsay @ https://example.org/cowsay-6.1.tar.gz#sha256=00"],
     ),
     *refused(
+        "airflow",
+        "airflow_system_packages",
+        "names of Debian packages",
+        ["libpq5\n"],
+        ["libpq5; reboot"],
+        ["libpq5=17"],
+        ["-o=x"],
+        ["$(id)"],
+        [1],
+        "libpq5 libaio1",
+    ),
+    *accepted("airflow", "airflow_system_packages", ["g++", "libc6:amd64", "libaio1t64"]),
+    *refused(
         "airflow", "airflow_package_index_url", PACKAGES, "ftp://example.org", "http://a b", "http://a\n"
     ),
     *refused("airflow", "airflow_package_ca_file", PACKAGES, "ca.pem", "/ca.pem\n"),
@@ -172,6 +206,35 @@ CASES: list[Case] = [
         "airflow", "airflow_config", "control character", {"core": {"a": "1\r"}}, {"core": {"a": "\x7f"}}
     ),
     *accepted("airflow", "airflow_config", {"core": {"a": "two\nlines\tand $HOME % \" ' \\ `"}}),
+    # Variables of the environment.
+    *(
+        case
+        for name in ("airflow_environment", "airflow_environment_gpu")
+        for case in refused(
+            "airflow",
+            name,
+            "as {NAME: text}",
+            {"A B": LONG},
+            {"A\n": LONG},
+            {"AIRFLOW__CORE__FERNET_KEY": LONG},
+            {"PATH": LONG},
+            {"A": f"{LONG}\x00"},
+            {"A": True},
+            LONG,
+            [LONG],
+        )
+    ),
+    *accepted(
+        "airflow",
+        "airflow_environment",
+        {
+            "AIRFLOW_CONN_A": {"conn_type": "http"},
+            "AIRFLOW_VAR_A": "two\nlines $HOME",
+            "https_proxy": None,
+            "N": 1,
+        },
+    ),
+    *refused("airflow", "airflow_share_environment", ARGUMENT, "maybe"),
     # Hosts and addresses.
     *(
         case
@@ -428,6 +491,32 @@ CASES: list[Case] = [
     *refused("valkey", "valkey_maxmemory", "512mb", "64mb\n", "a lot", True),
     *refused("valkey", "valkey_config", "single values", {"hz\n": 1}, {"user": "x"}, {"hz": [1]}),
     *refused("valkey", "valkey_backports_url", "http or https", "http://a\nSuites: x", "file:/", True),
+    # Plugins and local settings.
+    *refused(
+        "airflow", "airflow_plugins_source", "a directory and a file", "/no/such", "/etc/passwd", "/dev"
+    ),
+    *refused("airflow", "airflow_local_settings", "a directory and a file", "/no/such", "/etc"),
+    *accepted("airflow", "airflow_plugins_source", "", str(PROJECT / "dags")),
+    *accepted("airflow", "airflow_local_settings", "", str(PROJECT / "dags" / "example_retry.py")),
+    # Connections, variables, pools and users; test_objects.py has the others.
+    *(
+        case
+        for kind, identifier in OBJECTS.items()
+        for case in refused(
+            "airflow_objects",
+            f"airflow_{kind}",
+            "as docs/settings.md shows",
+            LONG,
+            [LONG],
+            [{}],
+            [{identifier: "a", "pasword": LONG}],
+            [{identifier: [LONG]}],
+            {identifier: "a"},
+        )
+    ),
+    *refused("airflow_objects", "airflow_users", "'admin' has variables of its own", [{"username": "admin"}]),
+    *refused("airflow_objects", "airflow_objects_exclusive", ARGUMENT_CHOICE, ["dags"]),
+    *accepted("airflow_objects", "airflow_objects_exclusive", [], ["pools", "users"]),
     # DAGs; test_directory_archive.py has the others.
     *refused("airflow_dags", "airflow_dags_source", "the root of the file system", "/", "/etc/.."),
     *refused(
@@ -564,7 +653,9 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
         "ansible-playbook",
         f"--inventory={directory / 'hosts.yml'}",
         str(directory / "play.yml"),
+        cwd=PROJECT,
         ANSIBLE_STDOUT_CALLBACK="ansible.posix.json",
+        **EXAMPLE_ENVIRONMENT,
     )
     assert "{" in result.output, result.output
     report = json.loads(re.sub(r"\A.*?^(?={)", "", result.output, flags=re.DOTALL | re.MULTILINE))

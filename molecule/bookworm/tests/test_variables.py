@@ -42,6 +42,17 @@ with DAG("lab_variables", schedule=None):
     EmptyOperator(task_id="empty")
 """
 COWSAY = "274b1e6fc1b966d53976333eb90ac94cb07a450a700b455af9fbdf882244b30a"
+PLUGINS, LOCAL_SETTINGS = DIRECTORY / "plugins", DIRECTORY / "policies.py"
+PLUGIN = """
+from airflow.plugins_manager import AirflowPlugin
+
+class Lab(AirflowPlugin):
+    name = "lab_plugin"
+"""
+POLICY = """
+def dag_policy(dag):
+    dag.tags.add("lab-policy")
+"""
 DAG_FILES = {"broken.py": "import no_such_module\n", "variables.py": DAG}
 
 # A second address of the host, which only this inventory knows.
@@ -133,6 +144,11 @@ def processes(pattern: str, count: int) -> Look:
 
 def environment(unit: str, option: str) -> Look:
     return lambda after: after.host.environment(unit)[f"AIRFLOW__{option}"]
+
+
+def variable(name: str, *units: str) -> Look:
+    """Return a variable of the environment of units."""
+    return lambda after: [after.host.environment(f"airflow-{unit}").get(name) for unit in units]
 
 
 def url(unit: str, option: str, part: str) -> Look:
@@ -249,6 +265,19 @@ def failed_checks(after: After) -> set[str]:
     return {check["check"] for check in reported("checks")(after) if check["state"] == "failed"}
 
 
+def unlisted_variable(after: After) -> list[str]:
+    """Return the variables of Airflow after the run that removes the one which is not listed."""
+    after.results["airflow_objects_exclusive"].assert_success()
+    return [variable["key"] for variable in after.airflow.call("GET", "variables")["variables"]]
+
+
+def user(after: After) -> list[Any]:
+    """Sign in as the user, and return the roles."""
+    (wanted,) = VALUES["airflow_users"]
+    Airflow(after.airflow.url, wanted["username"], wanted["password"])
+    return list(after.airflow.get(f"auth/fab/v1/users/{wanted['username']}").json()["roles"])
+
+
 def batches(after: After) -> int:
     """Return in how many batches a dry run restarts the three workers of its inventory."""
     return after.results["airflow_worker_batch"].assert_success().text.count("Restart the workers in batches")
@@ -323,6 +352,7 @@ RUNS = {
     ),
     "airflow_smoke_test_timeout": Run({"airflow_smoke_test_timeout": 3}, ["--tags=smoke_test", "site.yml"]),
     "airflow_worker_batch": Run({}, ["--check", "playbooks/workers.yml"]),
+    "airflow_objects_exclusive": Run({}, ["--tags=objects", "--skip-tags=validate", "site.yml"]),
 }
 
 CPUS = os.cpu_count() or 1
@@ -340,11 +370,15 @@ AIRFLOW = [
         ["/opt/airflow/3.3.2", "3.3.2", []],
     ),
     Row("airflow_extra_packages", [f"cowsay==6.1 --hash=sha256:{COWSAY}"], package_version("cowsay"), "6.1"),
+    Row("airflow_system_packages", ["tree"], output("tree --version | cut -d' ' -f1"), "tree"),
     Row(
         "airflow_package_index_url",
-        f"http://127.0.0.1:{INDEX_PORT}/simple/",
-        output("journalctl --unit=lab-index --output=cat | grep -om1 '/simple/cowsay/'"),
-        "/simple/cowsay/",
+        index := f"http://127.0.0.1:{INDEX_PORT}/simple/",
+        each(
+            output("journalctl --unit=lab-index --output=cat | grep -om1 '/simple/cowsay/'"),
+            variable("UV_DEFAULT_INDEX", "worker"),
+        ),
+        ["/simple/cowsay/", [index]],
     ),
     Row(
         "airflow_package_ca_file",
@@ -364,6 +398,38 @@ AIRFLOW = [
         {"api": {"expose_config": True}, "core": {"default_task_retries": 4}},
         api("config/section/core/option/default_task_retries", "sections"),
         [{"name": "core", "options": [{"key": "default_task_retries", "value": "4"}]}],
+    ),
+    Row(
+        "airflow_environment",
+        {
+            "LAB_ENVIRONMENT": SPECIAL,
+            "AIRFLOW_CONN_LAB_HTTP": {"conn_type": "http", "host": "of.environment"},
+        },
+        each(
+            variable("LAB_ENVIRONMENT", "worker", "dag-processor", "triggerer"),
+            output("airflow connections get lab_http --output plain | grep -o of.environment"),
+        ),
+        [[SPECIAL] * 3, "of.environment"],
+    ),
+    Row(
+        "airflow_share_environment",
+        value=True,
+        look=variable("LAB_ENVIRONMENT", "scheduler", "api-server", "flower"),
+        found=[SPECIAL] * 3,
+    ),
+    Row(
+        "airflow_plugins_source",
+        str(PLUGINS),
+        lambda after: (
+            "lab_plugin" in {plugin["name"] for plugin in after.airflow.call("GET", "plugins")["plugins"]}
+        ),
+        found=True,
+    ),
+    Row(
+        "airflow_local_settings",
+        str(LOCAL_SETTINGS),
+        lambda after: {tag["name"] for tag in after.airflow.call("GET", "dags/lakehouse_smoke_test")["tags"]},
+        {"lakehouse", "lab-policy"},
     ),
     Row(
         "airflow_group_names",
@@ -637,6 +703,38 @@ API = [
     Row("airflow_secrets_file", str(SECRETS_FILE), generated_secrets, [False, ["airflow_jwt_secret"]]),
 ]
 
+OBJECTS = [
+    Row(
+        "airflow_connections",
+        [{"connection_id": "lab", "conn_type": "http", "host": "lab.example.org", "password": password()}],
+        api("connections/lab", "host"),
+        "lab.example.org",
+    ),
+    Row(
+        "airflow_variables",
+        [{"key": "lab", "value": {"a": [1]}}],
+        api("variables/lab", "value"),
+        '{"a": [1]}',
+    ),
+    Row("airflow_pools", [{"name": "lab", "slots": 3}], api("pools/lab", "slots"), 3),
+    Row(
+        "airflow_users",
+        [
+            {
+                "username": "lab-user",
+                "email": "user@example.org",
+                "first_name": "Lab",
+                "last_name": "User",
+                "roles": [{"name": "Op"}],
+                "password": password(),
+            }
+        ],
+        user,
+        [{"name": "Op"}],
+    ),
+    Row("airflow_objects_exclusive", ["variables"], unlisted_variable, ["lab"]),
+]
+
 FLOWER_AND_WORKER = [
     Row("airflow_flower_bind_address", ADDRESS, listening(5556), {f"{ADDRESS}:5556"}),
     Row("airflow_flower_port", 5556, listening(5556), {f"{ADDRESS}:5556"}),
@@ -732,7 +830,18 @@ VALKEY = [
     ),
 ]
 
-TABLE = [*AIRFLOW, *FIREWALL, *TLS, *CONNECTIONS, *API, *FLOWER_AND_WORKER, *HOST, *POSTGRES, *VALKEY]
+TABLE = [
+    *AIRFLOW,
+    *FIREWALL,
+    *TLS,
+    *CONNECTIONS,
+    *API,
+    *OBJECTS,
+    *FLOWER_AND_WORKER,
+    *HOST,
+    *POSTGRES,
+    *VALKEY,
+]
 VALUES = {row.name: row.value for row in TABLE}
 
 
@@ -761,14 +870,18 @@ def after(cluster: Cluster) -> After:
     DAGS.mkdir(parents=True)
     for name, text in DAG_FILES.items():
         (DAGS / name).write_text(text, encoding="utf-8")
+    PLUGINS.mkdir()
+    (PLUGINS / "lab.py").write_text(PLUGIN, encoding="utf-8")
+    LOCAL_SETTINGS.write_text(POLICY, encoding="utf-8")
     for name, path in CA_FILES.items():
         path.write_text(f"# {name}\n{host.check_output('cat %s', CERTIFICATE)}\n", encoding="utf-8")
     host.check_output(PREPARATION, INDEX)
     inventory = write_inventory(cluster, "all", VALUES)
     run_site(inventory).assert_success()
 
+    After(host, inventory, {}).airflow.call("POST", "variables", {"key": "unlisted", "value": "x"})
     # The further run of the smoke test finds no slot for its tasks.
-    host.sql("lab_metadata", "UPDATE slot_pool SET slots = 0")
+    host.sql("lab_metadata", "UPDATE slot_pool SET slots = 0 WHERE pool = 'default_pool'")
     host.check_output("rm /etc/airflow/smoke-test.passed")
 
     def run(name: str) -> Result:
@@ -777,7 +890,7 @@ def after(cluster: Cluster) -> After:
 
     with ThreadPoolExecutor(3) as pool:
         results = dict(zip(RUNS, pool.map(run, RUNS), strict=True))
-    host.sql("lab_metadata", "UPDATE slot_pool SET slots = 128")
+    host.sql("lab_metadata", "UPDATE slot_pool SET slots = 128 WHERE pool = 'default_pool'")
     return After(host, inventory, results)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 import shutil
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,24 @@ from airflow.sdk import DAG, task
 
 with DAG("lab_delivered", schedule=None, is_paused_upon_creation=False):
     task(task_id="one")(lambda: None)()
+"""
+VIRTUALENV = """
+from airflow.sdk import DAG, task
+
+def say():
+    import cowsay
+    return cowsay.__version__
+
+with DAG("lab_virtualenv", schedule=None, is_paused_upon_creation=False):
+    first = task.virtualenv(task_id="first", requirements=["cowsay==6.1"])(say)()
+    first >> task.virtualenv(task_id="second", requirements=["cowsay==6.1"])(say)()
+"""
+NEEDS = """
+import os
+from airflow.sdk import DAG
+
+with DAG(os.environ["LAB_NEEDED"], schedule=None):
+    pass
 """
 BROKEN = "from airflow.sdk import DAG\nimport no_such_module\n"
 
@@ -47,6 +67,7 @@ def releases(cluster: Cluster) -> set[str]:
 
 def test_a_changed_dag_is_delivered_and_runs(cluster: Cluster, airflow: Airflow, source: Path) -> None:
     (source / "delivered.py").write_text(DAG, encoding="utf-8")
+    (source / "virtualenv.py").write_text(VIRTUALENV, encoding="utf-8")
     before = releases(cluster)
     worker = cluster.hosts("workers")[0]
     worker.check_output(
@@ -62,6 +83,23 @@ def test_a_changed_dag_is_delivered_and_runs(cluster: Cluster, airflow: Airflow,
     wait_for("the DAG to be parsed", lambda: airflow.has_dag("lab_delivered"), timeout=90)
     (task,) = airflow.trigger("lab_delivered").wait()
     assert task.outcome == ("success", 1)
+    assert_environments_are_made_in_a_second(airflow)
+
+
+def assert_environments_are_made_in_a_second(airflow: Airflow) -> None:
+    """The mechanism is uv on the path of the worker: pip takes more than ten seconds."""
+    run = airflow.trigger("lab_virtualenv")
+    assert [task.outcome for task in run.wait()] == [("success", 1)] * 2
+    log = run.log(run.task("second"))
+    assert "Executing cmd: uv venv" in log
+    assert "Executing cmd: uv pip install" in log
+    # With the package in the cache of uv; most of it is the start of two processes of Python.
+    (seconds,) = (
+        task["duration"]
+        for task in airflow.call("GET", f"{run.path}/taskInstances")["task_instances"]
+        if task["task_id"] == "second"
+    )
+    assert seconds < 8
 
 
 def test_a_dag_that_cannot_be_imported_is_refused_with_file_and_line(cluster: Cluster, source: Path) -> None:
@@ -79,3 +117,18 @@ def test_a_dag_that_cannot_be_imported_is_refused_with_file_and_line(cluster: Cl
 
     deliver(cluster, variable, "--extra-vars={airflow_dags_import_check: false}").assert_success()
     assert releases(cluster) != before
+
+
+def test_dags_are_imported_with_the_environment_of_the_services_which_nobody_sees(
+    cluster: Cluster, source: Path
+) -> None:
+    """The mechanism is the standard input of the check: the services have no such variable yet."""
+    (source / "needs.py").write_text(NEEDS, encoding="utf-8")
+    variable, value = f"--extra-vars=airflow_dags_source={source}", secrets.token_hex()
+    refused = deliver(cluster, variable)
+    assert refused.returncode != 0
+    assert "needs.py:5: KeyError: 'LAB_NEEDED'" in refused.text
+    environment = f"--extra-vars={json.dumps({'airflow_environment_lab': {'LAB_NEEDED': value}})}"
+    assert value not in deliver(cluster, variable, environment, "-vvv", "--diff").assert_success().output
+    for host in cluster.hosts():
+        assert value not in host.check_output("journalctl --no-pager --output=json --all --since=-10min")

@@ -1,10 +1,13 @@
 """Import the DAG files of a directory as the DAG processor does; exit 1 and print a line for each that fails.
 
-usage: check_imports.py DIRECTORY
+usage: check_imports.py DIRECTORY <ENVIRONMENT
+
+ENVIRONMENT: the variables of the environment that services have, as a JSON object
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -21,6 +24,8 @@ def summarize(directory: Path, file: str, error: str) -> str:
 
 def main() -> int:
     directory = Path(sys.argv[1]).resolve()
+    os.environ.update(json.load(sys.stdin))
+    sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(":") if path]
     # Airflow and the DAGs print what they like: only the results go to the standard output.
     results = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

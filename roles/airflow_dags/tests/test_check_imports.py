@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,8 @@ def check(directory: Path, **files: str) -> tuple[int, list[str]]:
     for name, content in files.items():
         (directory / f"{name}.py").write_text(content, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-", str(directory)],
-        input=SCRIPT.read_text(encoding="utf-8"),
+        [sys.executable, "-c", SCRIPT.read_text(encoding="utf-8"), str(directory)],
+        input=json.dumps({"LAB_NAME": 'of the "environment"\n'}),
         capture_output=True,
         text=True,
         check=False,
@@ -45,3 +46,8 @@ def test_each_import_error_has_file_and_line(tmp_path: Path) -> None:
         "syntax.py:2: SyntaxError: invalid syntax",
         "uses_helper.py: helper.py:2: ZeroDivisionError: division by zero",
     ]
+
+
+def test_dag_files_see_the_environment_of_the_services(tmp_path: Path) -> None:
+    reads = """import os\nassert os.environ["LAB_NAME"] == 'of the "environment"\\n'\n"""
+    assert check(tmp_path, reads=f"from airflow.sdk import DAG\n{reads}") == (0, [])
