@@ -6,11 +6,7 @@ cd "$(dirname "$0")/.."
 . scripts/functions.sh
 
 venv=.cache/airflow-venv
-export UV_SYSTEM_CERTS=true
-use_pip_index
-
 say "Installing Airflow into $venv"
-uv venv -q --clear --python .venv/bin/python "$venv"
-uv pip install -q --python "$venv" --require-hashes -r "$1"
+make_venv "$venv" "$1"
 uv pip install -q --python "$venv" --constraints requirements/controller.txt pytest
 touch "$venv/.up-to-date"

@@ -5,10 +5,6 @@ cd "$(dirname "$0")/.."
 . scripts/functions.sh
 
 venv=.cache/audit-venv
-export UV_SYSTEM_CERTS=true
-use_pip_index
-
 say "Installing the tools that look at the locks into $venv"
-uv venv -q --clear --python .venv/bin/python "$venv"
-uv pip install -q --python "$venv" --require-hashes -r requirements/audit.txt
+make_venv "$venv" requirements/audit.txt
 touch "$venv/.up-to-date"

@@ -38,3 +38,11 @@ use_pip_index() {
     [ -n "$index" ] || index=$(.venv/bin/pip config get global.index-url 2>/dev/null || true)
     [ -z "$index" ] || export UV_DEFAULT_INDEX="$index"
 }
+
+# make_venv VENV LOCK: makes a virtual environment with the locked packages.
+make_venv() {
+    export UV_SYSTEM_CERTS=true
+    use_pip_index
+    uv venv -q --clear --python .venv/bin/python "$1"
+    uv pip install -q --python "$1" --require-hashes -r "$2"
+}
