@@ -18,6 +18,8 @@ from testlib.ansible_commands import Result, run_command
 from testlib.cluster import PROJECT
 
 DIRECTORY = PROJECT / "inventories" / "production"
+# scripts/compat.sh has the ansible-core of its own beside packages that are too new for that one's ansible-galaxy.
+GALAXY = str(PROJECT / ".venv" / "bin" / "ansible-galaxy")
 FILES = [
     DIRECTORY / "hosts.yml",
     *DIRECTORY.glob("group_vars/**/*.yml"),
@@ -87,9 +89,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy: Path = tmp_path_factory.mktemp("team") / "airflow"
     shutil.copytree(DIRECTORY, copy, ignore=shutil.ignore_patterns(".airflow-secrets*", "collections"))
     for command in (
-        ["ansible-galaxy", "collection", "build", f"--output-path={copy}", str(PROJECT)],
+        [GALAXY, "collection", "build", f"--output-path={copy}", str(PROJECT)],
         [
-            "ansible-galaxy",
+            GALAXY,
             "collection",
             "install",
             "-r",
