@@ -18,7 +18,7 @@ from testlib.ansible_commands import Result, run_command
 from testlib.cluster import PROJECT
 
 DIRECTORY = PROJECT / "inventories" / "production"
-# scripts/compat.sh has the ansible-core of its own beside packages that are too new for that one's ansible-galaxy.
+# scripts/compat.sh runs this with another ansible-core, for whose ansible-galaxy the packages are too new.
 GALAXY = str(PROJECT / ".venv" / "bin" / "ansible-galaxy")
 FILES = [
     DIRECTORY / "hosts.yml",
