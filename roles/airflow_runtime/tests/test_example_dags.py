@@ -36,3 +36,11 @@ def test_each_explains_itself_and_runs_only_when_triggered(dags: DagBag, name: s
     assert dag.doc_md
     assert dag.schedule is None
     assert dag.is_paused_upon_creation is False
+
+
+def test_that_of_the_production_inventory_can_be_imported() -> None:
+    directory = DAGS.parent / "inventories" / "production" / "dags"
+    dags = DagBag(directory, known_pools={"default_pool", "warehouse"})
+    assert dags.import_errors == {}
+    assert dags.captured_warnings == {}
+    assert sorted(dags.dags) == ["report"]
