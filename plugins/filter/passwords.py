@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 PASSWORD_LENGTH = 8
@@ -89,9 +89,30 @@ def secret_errors(secrets: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def undecryptable(values: Iterable[str], keys: str) -> list[str]:
+    """Return the values that none of the Fernet keys decrypts.
+
+    :param values: what Airflow has encrypted
+    :param keys: Fernet keys, separated by commas
+    """
+    # A library of ansible-core itself, imported where it is needed alone: that takes longer than most tasks.
+    from cryptography.fernet import Fernet, InvalidToken, MultiFernet  # noqa: PLC0415
+
+    fernet = MultiFernet([Fernet(key) for key in keys.split(",")])
+
+    def decrypts(value: str) -> bool:
+        try:
+            fernet.decrypt(value.encode())
+        except InvalidToken:
+            return False
+        return True
+
+    return [value for value in values if not decrypts(value)]
+
+
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
         """Return the functions by filter name."""
-        return {"secret_errors": secret_errors}
+        return {"secret_errors": secret_errors, "undecryptable": undecryptable}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from filter.passwords import ERRORS, secret_errors
+from cryptography.fernet import Fernet
+from filter.passwords import ERRORS, secret_errors, undecryptable
 from inputs import host, host_name, ip_address, plain_text, requirement, whole_number
 from lookup.secret import GENERATORS
 
@@ -94,3 +95,11 @@ def test_errors_do_not_show_the_secret() -> None:
     for name in ERRORS:
         for secret in ("hidden", "hidden\n" * 9, "hidden,$HOME" * 9, b"hidden", ["hidden"]):
             assert "hidden" not in " ".join(secret_errors({name: secret})), name
+
+
+def test_what_the_keys_do_not_decrypt_is_found() -> None:
+    old, new, other = (Fernet.generate_key() for _ in range(3))
+    values = [Fernet(key).encrypt(b"a password").decode() for key in (old, new, other)]
+    assert undecryptable(values, f"{new.decode()},{old.decode()}") == values[2:]
+    assert undecryptable(["not encrypted"], new.decode()) == ["not encrypted"]
+    assert undecryptable([], new.decode()) == []

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import secrets
+from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from testlib import Cluster, Host, Result, run_command
+from testlib import Airflow, Cluster, Host, Result, run_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,6 +102,15 @@ CASES = [
         ["airflow_broker_username may not run BRPOP", "docs/existing-servers.md"],
         "playbooks/flower.yml",
     ),
+    Case(
+        "secrets that were generated anew for the database of a cluster",
+        {"airflow_fernet_key": urlsafe_b64encode(secrets.token_bytes(32)).decode()},
+        [
+            "company_airflow at db.company.test has connections or variables that airflow_fernet_key of control",
+            "Set airflow_secrets_file",
+        ],
+        "playbooks/schedulers.yml",
+    ),
 ]
 
 
@@ -120,8 +131,9 @@ def state(host: Host) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def outcome(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+def outcome(cluster: Cluster, airflow: Airflow, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """Run the product with each inventory."""
+    airflow.call("POST", "variables", {"key": "encrypted", "value": "a value"})
 
     def run(case: Case) -> Result:
         directory: Path = tmp_path_factory.mktemp("inventory")
