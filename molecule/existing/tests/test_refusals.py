@@ -106,7 +106,7 @@ CASES = [
         "secrets that were generated anew for the database of a cluster",
         {"airflow_fernet_key": urlsafe_b64encode(secrets.token_bytes(32)).decode()},
         [
-            "company_airflow at db.company.test has connections or variables that airflow_fernet_key of control",
+            "company_airflow at db.company.test has connections or variables that airflow_fernet_key",
             "Set airflow_secrets_file",
         ],
         "playbooks/schedulers.yml",
@@ -133,7 +133,7 @@ def state(host: Host) -> set[str]:
 @pytest.fixture(scope="module")
 def outcome(cluster: Cluster, airflow: Airflow, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """Run the product with each inventory."""
-    airflow.call("POST", "variables", {"key": "encrypted", "value": "a value"})
+    airflow.call("POST", "variables", {"key": f"encrypted_{secrets.token_hex(4)}", "value": "a value"})
 
     def run(case: Case) -> Result:
         directory: Path = tmp_path_factory.mktemp("inventory")
