@@ -73,6 +73,17 @@ def test_a_run_without_tests_fails(reports: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out.splitlines()[-1] == "0 passed, 0 failed"
 
 
+def test_the_total_time_counts_stages_beside_each_other_once() -> None:
+    rows = [
+        junit_summary.Stage("lint", "2026-01-01T00:00:00+00:00", 100),
+        junit_summary.Stage("unit", "2026-01-01T00:00:10+00:00", 60),
+        junit_summary.Stage("molecule-split", "2026-01-01T00:01:50+00:00", 30),
+        junit_summary.Stage("a report alone"),
+    ]
+    assert junit_summary.elapsed(rows) == 140
+    assert junit_summary.elapsed(rows[-1:]) == 0
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (59.6, "1:00"), (3725, "62:05")])
 def test_durations_are_minutes_and_seconds(seconds: float, text: str) -> None:
     assert junit_summary.clock(seconds) == text
