@@ -37,14 +37,14 @@ image-trixie image-bookworm: image-%:
 clean: venv ## remove the labs of all scenarios and benchmarks
 	@for scenario in $(SCENARIOS) benchmark throughput; do $(MOLECULE) destroy -s $$scenario || exit 1; done
 
-test: forget-results prepare unit molecule ## run all checks: linters, unit tests, scenarios
+test: forget-results prepare molecule ## run all checks: linters, unit tests, scenarios
 	@python3 scripts/junit_summary.py
-# The two slow linters, and what waits for downloads, beside each other; tests are sensitive to the load of the machine.
+# Two at a time, the long ones first. The scenarios follow one by one: they are sensitive to the load of the machine.
 prepare: venv engine
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint image
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit image
 forget-results:
 	@rm -rf .cache/junit
-LINTERS := lint-yaml lint-ansible lint-ruff lint-format lint-mypy lint-specs lint-docs lint-galaxy
+LINTERS := lint-galaxy lint-ansible lint-mypy lint-yaml lint-ruff lint-format lint-specs lint-docs
 lint: $(LINTERS) ## run the linters
 lint-yaml: CHECK := yamllint --strict .
 lint-ansible: CHECK := ansible-lint --strict --nocolor
@@ -56,7 +56,7 @@ lint-docs: CHECK := python scripts/spec_docs.py --check
 lint-galaxy: CHECK := scripts/sanity.sh
 $(LINTERS): venv
 	@$(RECORD) $@ $(CHECK)
-unit: unit-collection unit-airflow unit-compat ## run the unit tests
+unit: unit-compat unit-airflow unit-collection ## run the unit tests
 unit-collection: venv
 	@$(RECORD) $@ pytest --junit-xml=.cache/junit/$@.xml tests/unit
 unit-airflow: .cache/airflow-venv/.up-to-date

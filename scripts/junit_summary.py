@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 REPORTS = Path(__file__).resolve().parent.parent / ".cache" / "junit"
@@ -58,9 +59,15 @@ def clock(seconds: float) -> str:
     return f"{round(seconds) // 60}:{round(seconds) % 60:02}"
 
 
+def elapsed(rows: list[Stage]) -> float:
+    """Return the seconds from the first start to the last end: some stages run beside each other."""
+    times = [(datetime.fromisoformat(row.started).timestamp(), row.seconds) for row in rows if row.started]
+    return max((start + seconds for start, seconds in times), default=0) - min(times, default=(0, 0))[0]
+
+
 def table(rows: list[Stage]) -> list[str]:
     passed, failed = sum(row.passed for row in rows), sum(len(row.failed) for row in rows)
-    total = ("all", clock(sum(row.seconds for row in rows)), passed, failed)
+    total = ("all", clock(elapsed(rows)), passed, failed)
     cells = [(row.name, clock(row.seconds), row.passed, len(row.failed)) for row in rows]
     return [
         f"{name:<24}{time:>8}{ok:>8}{bad:>8}"

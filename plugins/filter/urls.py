@@ -41,7 +41,8 @@ def probe_address(bind_address: str) -> str:
 
     :param bind_address: the address on which the server listens
     """
-    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind_address, bind_address)  # noqa: S104
+    # Whatever the variable holds: this is evaluated before its type is checked.
+    address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind_address, str(bind_address))  # noqa: S104
     return f"[{address}]" if ":" in address else address
 
 

@@ -193,7 +193,7 @@ class Authority:
         :param is_good: judges the content of a file
         :param make: returns the content of a new one
         """
-        for directory in {self.target, self.directory}:
+        for directory in (self.target, self.directory):
             if directory.exists():
                 private(directory)
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleLookupError
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import lookup_loader  # noqa: F401 - initializes what LookupBase needs
+from ansible.plugins.loader import lookup_loader  # noqa: F401 # pylint: disable=unused-import # LookupBase needs it
 from lookup import certificate
 from lookup.certificate import Authority, LookupModule, blocks, given_errors, header, make_certificate, pair
 

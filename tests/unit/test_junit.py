@@ -56,12 +56,13 @@ def test_the_summary_has_a_row_for_each_stage_and_ends_with_the_totals(
     capsys.readouterr()
     assert junit_summary.main() == 1
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split() for line in lines[1:6]] == [
-        ["stage", "min:s", "passed", "failed"],
-        ["unit", "0:00", "1", "0"],
-        ["molecule-default", "0:00", "3", "4"],
-        ["lint", "0:00", "1", "0"],
-        ["all", "0:00", "5", "4"],
+    rows = [line.split() for line in lines[1:6]]
+    assert [(name, passed, failed) for name, _time, passed, failed in rows] == [
+        ("stage", "passed", "failed"),
+        ("unit", "1", "0"),
+        ("molecule-default", "3", "4"),
+        ("lint", "1", "0"),
+        ("all", "5", "4"),
     ]
     assert "FAILED molecule-default-tests: a.two: assert 1 == 2" in lines
     assert lines[-1] == "5 passed, 4 failed"
@@ -71,6 +72,17 @@ def test_a_run_without_tests_fails(reports: Path, capsys: pytest.CaptureFixture[
     assert not reports.exists()
     assert junit_summary.main() == 1
     assert capsys.readouterr().out.splitlines()[-1] == "0 passed, 0 failed"
+
+
+def test_the_total_time_counts_stages_beside_each_other_once() -> None:
+    rows = [
+        junit_summary.Stage("lint", "2026-01-01T00:00:00+00:00", 100),
+        junit_summary.Stage("unit", "2026-01-01T00:00:10+00:00", 60),
+        junit_summary.Stage("molecule-split", "2026-01-01T00:01:50+00:00", 30),
+        junit_summary.Stage("a report alone"),
+    ]
+    assert junit_summary.elapsed(rows) == 140
+    assert junit_summary.elapsed(rows[-1:]) == 0
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0:00"), (59.6, "1:00"), (3725, "62:05")])

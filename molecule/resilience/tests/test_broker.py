@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import pytest
 from testlib import assert_survived, faults, record_recovery, wait_for, wait_running
 
 if TYPE_CHECKING:
@@ -55,27 +54,3 @@ def test_valkey_is_killed(cluster: Cluster, airflow: Airflow) -> None:
         each.wait()
         assert_survived(cluster, each)
     record_recovery("valkey-killed", fault_end, probe)
-
-
-@pytest.mark.parametrize("seconds", [(35, 8), (8, 35)], ids=["first", "second"])
-def test_valkey_is_killed_while_a_long_task_occupies_a_slot(
-    cluster: Cluster, airflow: Airflow, seconds: tuple[int, int]
-) -> None:
-    """Tasks occupy both slots of worker1 when Valkey is killed; then the shorter one ends, in either slot.
-
-    The mechanism is the patch busy_slots. Without the patches a short task waited for the long one although
-    the other slot was free, whichever slot that was.
-    """
-    valkey = cluster.one("valkey")
-    occupying = airflow.trigger("lab_worker1_two", seconds=seconds)
-    wait_running(cluster, occupying, 2)
-    faults.crash(valkey, "valkey-server")
-    fault_end = time.time()
-    occupying.wait_tasks("one succeeded", lambda tasks: any(task.state == "success" for task in tasks))
-    short = airflow.trigger("lab_worker1_two", seconds=[0, 0])
-    short.wait()
-    assert sorted(str(task.state) for task in occupying.tasks()) == ["running", "success"]
-    occupying.wait()
-    for run in (short, occupying):
-        assert_survived(cluster, run)
-    record_recovery("valkey-killed-slot-occupied", fault_end, short)

@@ -46,29 +46,6 @@ def consumer_cancelled(cluster: Cluster, worker: Host, queue: str) -> Iterator[N
         host.check_output(control % "add")
 
 
-def test_a_started_unit_is_a_registered_worker(cluster: Cluster) -> None:
-    """A restarted worker answers at once; without a broker its unit is `activating` until the broker is back.
-
-    The mechanism is Type=notify with lakehouse_airflow.watchdog. With Type=exec nothing answered the ping
-    after the restart.
-    """
-    worker = cluster.host("worker1")
-    worker.check_output("systemctl restart airflow-worker")
-    assert cluster.ping(worker.name)
-
-    with faults.stopped("valkey-server", cluster.one("valkey")):
-        worker.check_output("systemctl stop airflow-worker")
-        start = time.time()
-        worker.check_output("systemctl start --no-block airflow-worker")
-        wait_for(
-            "worker waiting for its broker",
-            lambda: "Trying again" in worker.journal_since("airflow-worker", start),
-        )
-        assert worker.unit("airflow-worker")["ActiveState"] == "activating"
-    wait_for("worker started", lambda: worker.service("airflow-worker").is_running)
-    assert cluster.ping(worker.name)
-
-
 def test_partitioned_and_stalled_workers_are_reported(cluster: Cluster, airflow: Airflow) -> None:
     """One worker cannot be reached; the other one answers every ping and takes no message from its queue.
 
