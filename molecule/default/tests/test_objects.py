@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PASSWORDS = {name: secrets.token_urlsafe() for name in EXAMPLE_SECRETS}
-EXAMPLE = {
-    f"airflow_{kind}": EXAMPLES[f"airflow_{kind}"] for kind in ("connections", "variables", "pools", "users")
-}
+KINDS = ("connections", "variables", "pools", "users")
+EXAMPLE = {f"airflow_{kind}": EXAMPLES[f"airflow_{kind}"] for kind in KINDS}
 
 
 def apply(cluster: Cluster, directory: Path, **more: Any) -> Result:
