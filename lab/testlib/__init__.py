@@ -4,6 +4,7 @@ from testlib.airflow_api import Airflow, Run, TaskInstance
 from testlib.ansible_commands import Result, run_command, run_site
 from testlib.attempts import assert_survived, attempts, wait_running
 from testlib.cluster import PROJECT, Cluster
+from testlib.examples import EXAMPLE_SECRETS, EXAMPLES, blocks
 from testlib.flower import Flower
 from testlib.host import Host
 from testlib.recovery import record_recovery
@@ -12,6 +13,8 @@ from testlib.wait import wait_for
 
 __all__ = [
     "AIRFLOW_UNITS",
+    "EXAMPLES",
+    "EXAMPLE_SECRETS",
     "GROUP_UNITS",
     "PROJECT",
     "WORKER_HEALTH",
@@ -25,6 +28,7 @@ __all__ = [
     "TaskInstance",
     "assert_survived",
     "attempts",
+    "blocks",
     "record_recovery",
     "run_command",
     "run_site",

@@ -110,7 +110,7 @@ class Airflow:
 
     def has_dag(self, dag_id: str) -> bool:
         answer = self._session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=TIMEOUT)
-        return bool(answer.ok)
+        return bool(answer.ok and not answer.json()["is_stale"])
 
     def wait_healthy(self) -> None:
         """Wait until API server, metadata database and scheduler are healthy."""

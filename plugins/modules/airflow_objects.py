@@ -41,6 +41,9 @@ options:
     description: URL of the API server.
     type: str
     required: true
+  ca_path:
+    description: File with the certificate authorities of the API server, if they are not those of the host.
+    type: path
   username:
     description: User who may do all this.
     type: str
@@ -145,8 +148,8 @@ def explanation(body: bytes) -> str:
 class Api:
     """A session with the API server."""
 
-    def __init__(self, url: str, timeout: int) -> None:
-        self.url, self.timeout = url, timeout
+    def __init__(self, url: str, ca_path: str | None, timeout: int) -> None:
+        self.url, self.ca_path, self.timeout = url, ca_path, timeout
         self.headers = {"Content-Type": "application/json", "Accept": "application/json"}
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
@@ -154,11 +157,10 @@ class Api:
 
         :raises ApiError: the status is not one of success, or the server does not answer
         """
+        options = {"headers": self.headers, "ca_path": self.ca_path, "timeout": 30}
         data = None if body is None else json.dumps(body)
         try:
-            with open_url(
-                self.url + path, method=method, data=data, headers=self.headers, timeout=30
-            ) as answer:
+            with open_url(self.url + path, method=method, data=data, **options) as answer:
                 return json.loads(answer.read() or "null")
         except HTTPError as error:
             message = f"{method} {path}: {error.code} {explanation(error.read())}"
@@ -338,6 +340,7 @@ def main() -> None:
             "remove_unlisted": {"type": "bool", "default": False},
             "ignored": {"type": "list", "elements": "str", "default": []},
             "url": {"type": "str", "required": True},
+            "ca_path": {"type": "path"},
             "username": {"type": "str", "required": True},
             "password": {"type": "str", "required": True, "no_log": True},
             "timeout": {"type": "int", "default": 60},
@@ -355,7 +358,7 @@ def main() -> None:
         return exported(output, kind)
 
     try:
-        api = Api(params["url"], params["timeout"])
+        api = Api(params["url"], params["ca_path"], params["timeout"])
         api.sign_in(params["username"], params["password"])
         current = api.all(kind)
         if kind in {"connections", "variables"}:

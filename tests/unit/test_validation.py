@@ -20,6 +20,7 @@ import yaml
 from lookup.secret import GENERATORS
 from testlib.ansible_commands import Result, run_command
 from testlib.cluster import PROJECT
+from testlib.examples import EXAMPLE_SECRETS, EXAMPLES, blocks
 
 PLAYBOOKS = PROJECT / "playbooks"
 DAY = 86400
@@ -123,26 +124,17 @@ TLS_SERVERS = {
 }
 
 
-def examples() -> list[Case]:
-    """Return the variables of the examples in docs/settings.md, as they stand."""
-    text = (PROJECT / "docs" / "settings.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    variables = [item for block in blocks for item in yaml.safe_load(block).items()]
-    return [
-        case
-        for name, value in variables
-        for case in accepted(EXAMPLE_ROLES.get(name, "airflow"), name, value)
-    ]
-
-
-# The roles that check the variables of these examples, others than `airflow`.
 OBJECTS = {"connections": "connection_id", "variables": "key", "pools": "name", "users": "username"}
+# The roles that check the variables of examples in docs/settings.md, others than `airflow`.
 EXAMPLE_ROLES = {f"airflow_{kind}": "airflow_objects" for kind in OBJECTS}
-# Lookups of the examples.
-EXAMPLE_ENVIRONMENT = {"WAREHOUSE_PASSWORD": LONG, "ANA_PASSWORD": LONG}
+EXAMPLE_CASES = [
+    case
+    for name, value in EXAMPLES.items()
+    for case in accepted(EXAMPLE_ROLES.get(name, "airflow"), name, value)
+]
 
 CASES: list[Case] = [
-    *examples(),
+    *EXAMPLE_CASES,
     # Numbers.
     *(case for role, name, low, said in NUMBERS for case in refused(role, name, said, True, low - 1)),
     *refused("airflow", "airflow_parallelism", ARGUMENT, 1.5, "0x20", "12 tasks"),
@@ -588,6 +580,10 @@ def inventory(directory: Path) -> dict[str, Any]:
     secrets_file.write_text(
         yaml.safe_dump({name: make() for name, make in GENERATORS.items()}), encoding="utf-8"
     )
+    plugin, settings = blocks("python")
+    (directory / "plugins").mkdir()
+    (directory / "plugins" / "company.py").write_text(plugin, encoding="utf-8")
+    (directory / "airflow_local_settings.py").write_text(settings, encoding="utf-8")
     control = {"hosts": {"control": {"ansible_host": "192.0.2.1"}}}
     groups = ("postgres", "valkey", "schedulers", "webservers", "flower")
     variables = {
@@ -655,7 +651,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
         str(directory / "play.yml"),
         cwd=PROJECT,
         ANSIBLE_STDOUT_CALLBACK="ansible.posix.json",
-        **EXAMPLE_ENVIRONMENT,
+        **dict.fromkeys(EXAMPLE_SECRETS, LONG),
     )
     assert "{" in result.output, result.output
     report = json.loads(re.sub(r"\A.*?^(?={)", "", result.output, flags=re.DOTALL | re.MULTILINE))

@@ -25,7 +25,19 @@ import pytest
 import requests
 import spec_docs
 import yaml
-from testlib import PROJECT, Airflow, Cluster, Flower, Host, Result, run_command, run_site, wait_for
+from testlib import (
+    EXAMPLES,
+    PROJECT,
+    Airflow,
+    Cluster,
+    Flower,
+    Host,
+    Result,
+    blocks,
+    run_command,
+    run_site,
+    wait_for,
+)
 
 ROLES = PROJECT / "roles"
 # On the controller; removed with the scenario.
@@ -42,17 +54,7 @@ with DAG("lab_variables", schedule=None):
     EmptyOperator(task_id="empty")
 """
 COWSAY = "274b1e6fc1b966d53976333eb90ac94cb07a450a700b455af9fbdf882244b30a"
-PLUGINS, LOCAL_SETTINGS = DIRECTORY / "plugins", DIRECTORY / "policies.py"
-PLUGIN = """
-from airflow.plugins_manager import AirflowPlugin
-
-class Lab(AirflowPlugin):
-    name = "lab_plugin"
-"""
-POLICY = """
-def dag_policy(dag):
-    dag.tags.add("lab-policy")
-"""
+PLUGIN, SETTINGS = blocks("python")
 DAG_FILES = {"broken.py": "import no_such_module\n", "variables.py": DAG}
 
 # A second address of the host, which only this inventory knows.
@@ -369,8 +371,18 @@ AIRFLOW = [
         ),
         ["/opt/airflow/3.3.2", "3.3.2", []],
     ),
-    Row("airflow_extra_packages", [f"cowsay==6.1 --hash=sha256:{COWSAY}"], package_version("cowsay"), "6.1"),
-    Row("airflow_system_packages", ["tree"], output("tree --version | cut -d' ' -f1"), "tree"),
+    Row(
+        "airflow_extra_packages",
+        [*EXAMPLES["airflow_extra_packages"], f"cowsay==6.1 --hash=sha256:{COWSAY}"],
+        each(package_version("openpyxl"), package_version("cowsay")),
+        ["3.1.5", "6.1"],
+    ),
+    Row(
+        "airflow_system_packages",
+        EXAMPLES["airflow_system_packages"],
+        output("command -v rsync isql"),
+        "/usr/bin/rsync\n/usr/bin/isql",
+    ),
     Row(
         "airflow_package_index_url",
         index := f"http://127.0.0.1:{INDEX_PORT}/simple/",
@@ -401,15 +413,14 @@ AIRFLOW = [
     ),
     Row(
         "airflow_environment",
-        {
-            "LAB_ENVIRONMENT": SPECIAL,
-            "AIRFLOW_CONN_LAB_HTTP": {"conn_type": "http", "host": "of.environment"},
-        },
+        {**EXAMPLES["airflow_environment"], "LAB_ENVIRONMENT": SPECIAL},
         each(
             variable("LAB_ENVIRONMENT", "worker", "dag-processor", "triggerer"),
-            output("airflow connections get lab_http --output plain | grep -o of.environment"),
+            # Of the example for a group.
+            variable("NO_PROXY", "worker"),
+            output("airflow connections get warehouse --output plain | grep -o warehouse.example.org"),
         ),
-        [[SPECIAL] * 3, "of.environment"],
+        [[SPECIAL] * 3, ["airflow-api,localhost,models.example.org"], "warehouse.example.org"],
     ),
     Row(
         "airflow_share_environment",
@@ -419,17 +430,17 @@ AIRFLOW = [
     ),
     Row(
         "airflow_plugins_source",
-        str(PLUGINS),
-        lambda after: (
-            "lab_plugin" in {plugin["name"] for plugin in after.airflow.call("GET", "plugins")["plugins"]}
-        ),
-        found=True,
+        EXAMPLES["airflow_plugins_source"],
+        lambda after: [plugin["name"] for plugin in after.airflow.call("GET", "plugins")["plugins"]],
+        ["company"],
     ),
     Row(
         "airflow_local_settings",
-        str(LOCAL_SETTINGS),
-        lambda after: {tag["name"] for tag in after.airflow.call("GET", "dags/lakehouse_smoke_test")["tags"]},
-        {"lakehouse", "lab-policy"},
+        EXAMPLES["airflow_local_settings"],
+        lambda after: after.airflow.call("GET", "dags/lab_variables/tasks/empty")["execution_timeout"][
+            "days"
+        ],
+        1,
     ),
     Row(
         "airflow_group_names",
@@ -847,7 +858,7 @@ VALUES = {row.name: row.value for row in TABLE}
 
 def write_inventory(cluster: Cluster, name: str, variables: dict[str, Any]) -> Path:
     inventory = copy.deepcopy(cluster.content)
-    inventory["vars"].update(variables)
+    inventory["vars"].update({**EXAMPLES, **variables})
     # The collection's name of a group is that of a group of others, whose host must not be touched.
     children = inventory["children"]
     children["celery"] = children["workers"]
@@ -856,8 +867,7 @@ def write_inventory(cluster: Cluster, name: str, variables: dict[str, Any]) -> P
         # Three names of the host, in the group that the play before fills otherwise.
         workers = {f"worker{number}": inventory["hosts"]["single"] for number in range(3)}
         inventory["children"]["airflow_workers_to_restart"] = {"hosts": workers}
-    path = DIRECTORY / name / "hosts.yml"
-    path.parent.mkdir(parents=True)
+    path = DIRECTORY / f"{name}.yml"
     path.write_text(yaml.safe_dump({"all": inventory}), encoding="utf-8")
     return path
 
@@ -870,9 +880,9 @@ def after(cluster: Cluster) -> After:
     DAGS.mkdir(parents=True)
     for name, text in DAG_FILES.items():
         (DAGS / name).write_text(text, encoding="utf-8")
-    PLUGINS.mkdir()
-    (PLUGINS / "lab.py").write_text(PLUGIN, encoding="utf-8")
-    LOCAL_SETTINGS.write_text(POLICY, encoding="utf-8")
+    (DIRECTORY / "plugins").mkdir()
+    (DIRECTORY / "plugins" / "company.py").write_text(PLUGIN, encoding="utf-8")
+    (DIRECTORY / "airflow_local_settings.py").write_text(SETTINGS, encoding="utf-8")
     for name, path in CA_FILES.items():
         path.write_text(f"# {name}\n{host.check_output('cat %s', CERTIFICATE)}\n", encoding="utf-8")
     host.check_output(PREPARATION, INDEX)

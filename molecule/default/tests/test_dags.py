@@ -71,7 +71,7 @@ def test_a_changed_dag_is_delivered_and_runs(cluster: Cluster, airflow: Airflow,
     before = releases(cluster)
     worker = cluster.hosts("workers")[0]
     worker.check_output(
-        "cd /opt/airflow/dag-releases && mkdir old1 old2 old3 old4 old5 && touch --date=yesterday old*"
+        "cd /opt/airflow/dag-releases && mkdir -p old1 old2 old3 old4 old5 && touch --date=yesterday old*"
     )
     done = deliver(cluster, f"--extra-vars=airflow_dags_source={source}").assert_success()
     assert len(releases(cluster)) == 1
@@ -102,33 +102,32 @@ def assert_environments_are_made_in_a_second(airflow: Airflow) -> None:
     assert seconds < 8
 
 
-def test_a_dag_that_cannot_be_imported_is_refused_with_file_and_line(cluster: Cluster, source: Path) -> None:
-    """The mechanism is airflow_dags_import_check: without it the DAG is delivered."""
+def test_dags_that_cannot_be_imported_are_refused_with_file_and_line(cluster: Cluster, source: Path) -> None:
+    """The mechanism is airflow_dags_import_check: without it the DAGs are delivered."""
     (source / "broken.py").write_text(BROKEN, encoding="utf-8")
+    (source / "needs.py").write_text(NEEDS, encoding="utf-8")
+    no_module = "broken.py:2: ModuleNotFoundError: No module named 'no_such_module'"
+    no_variable = "needs.py:5: KeyError: 'LAB_NEEDED'"
     before, variable = releases(cluster), f"--extra-vars=airflow_dags_source={source}"
     refused = deliver(cluster, variable)
     assert refused.returncode != 0
-    assert "broken.py:2: ModuleNotFoundError: No module named 'no_such_module'" in refused.text
+    assert no_module in refused.text
+    assert no_variable in refused.text
     assert "airflow_dags_import_check" in refused.text
     assert releases(cluster) == before
-    # A second run must not take the release for a checked one.
-    assert deliver(cluster, variable).returncode != 0
+
+    # A second run must not take the release for a checked one. It has the variable that a DAG needs, and the
+    # services do not: the mechanism is the standard input of the check, where nobody sees it.
+    value = secrets.token_hex()
+    environment = f"--extra-vars={json.dumps({'airflow_environment_lab': {'LAB_NEEDED': value}})}"
+    refused = deliver(cluster, variable, environment, "-vvv", "--diff")
+    assert refused.returncode != 0
+    assert no_module in refused.text
+    assert no_variable not in refused.text
+    assert value not in refused.output
+    for host in cluster.hosts():
+        assert value not in host.check_output("journalctl --no-pager --output=json --all --since=-10min")
     assert releases(cluster) == before
 
     deliver(cluster, variable, "--extra-vars={airflow_dags_import_check: false}").assert_success()
     assert releases(cluster) != before
-
-
-def test_dags_are_imported_with_the_environment_of_the_services_which_nobody_sees(
-    cluster: Cluster, source: Path
-) -> None:
-    """The mechanism is the standard input of the check: the services have no such variable yet."""
-    (source / "needs.py").write_text(NEEDS, encoding="utf-8")
-    variable, value = f"--extra-vars=airflow_dags_source={source}", secrets.token_hex()
-    refused = deliver(cluster, variable)
-    assert refused.returncode != 0
-    assert "needs.py:5: KeyError: 'LAB_NEEDED'" in refused.text
-    environment = f"--extra-vars={json.dumps({'airflow_environment_lab': {'LAB_NEEDED': value}})}"
-    assert value not in deliver(cluster, variable, environment, "-vvv", "--diff").assert_success().output
-    for host in cluster.hosts():
-        assert value not in host.check_output("journalctl --no-pager --output=json --all --since=-10min")

@@ -8,26 +8,20 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from testlib import PROJECT, Airflow, Cluster, Result, run_command
+from testlib import EXAMPLE_SECRETS, EXAMPLES, PROJECT, Airflow, Cluster, Result, run_command
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Those that the example takes from the environment of the controller.
-PASSWORDS = {name: secrets.token_urlsafe() for name in ("WAREHOUSE_PASSWORD", "ANA_PASSWORD")}
-
-
-def example() -> dict[str, Any]:
-    """Return the variables of the example in docs/settings.md."""
-    text = (PROJECT / "docs" / "settings.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    return next(variables for variables in map(yaml.safe_load, blocks) if "airflow_connections" in variables)
+PASSWORDS = {name: secrets.token_urlsafe() for name in EXAMPLE_SECRETS}
+KINDS = ["connections", "variables", "pools", "users"]
+EXAMPLE = {f"airflow_{kind}": EXAMPLES[f"airflow_{kind}"] for kind in KINDS}
 
 
 def apply(cluster: Cluster, directory: Path, **more: Any) -> Result:
-    """Apply the example; nothing that Ansible says may hold a secret."""
+    """Apply the example of docs/settings.md; nothing that Ansible says may hold a secret."""
     path = directory / "objects.yml"
-    path.write_text(yaml.safe_dump({**example(), **more}), encoding="utf-8")
+    path.write_text(yaml.safe_dump({**EXAMPLE, **more}), encoding="utf-8")
     command = (f"--inventory={cluster.inventory}", f"--extra-vars=@{path}", "-vvv", "--diff")
     done = run_command(
         "ansible-playbook", *command, "playbooks/objects.yml", cwd=PROJECT, **PASSWORDS
@@ -61,8 +55,10 @@ def test_what_is_listed_is_there_and_what_somebody_changes_is_set_back(
     assert secret_of_warehouse(cluster) == PASSWORDS["WAREHOUSE_PASSWORD"]
     assert "Not in airflow_variables, and left: stray." in second.text
 
-    third = apply(cluster, tmp_path, airflow_objects_exclusive=["variables"])
-    assert re.findall(r"^[+~-] .*", third.output, re.MULTILINE) == ["- stray"]
+    nothing: dict[str, Any] = {name: [] for name in EXAMPLE}
+    third = apply(cluster, tmp_path, **nothing, airflow_objects_exclusive=KINDS)
+    removed = re.findall(r"^[+~-] .*", third.output, re.MULTILINE)
+    assert sorted(removed) == ["- ana", "- limits", "- stage", "- stray", "- warehouse", "- warehouse"]
     for host in cluster.hosts():
         journal = host.check_output("journalctl --no-pager --output=json --all --since=-10min")
         assert [name for name, value in PASSWORDS.items() if value in journal] == [], host

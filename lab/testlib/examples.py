@@ -1,0 +1,25 @@
+"""The examples in docs/settings.md, which tests run as they stand."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from testlib.cluster import PROJECT
+
+PAGE = (PROJECT / "docs" / "settings.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """Return the blocks of code in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+
+
+# Each variable is there once.
+EXAMPLES: dict[str, Any] = {
+    name: value for block in blocks("yaml") for name, value in yaml.safe_load(block).items()
+}
+# What lookups of the examples find in the environment of the controller.
+EXAMPLE_SECRETS = ("WAREHOUSE_PASSWORD", "ANA_PASSWORD")
