@@ -40,15 +40,16 @@ options:
   part:
     description:
       - What to return of each secret.
-      - V(accepted) is its other value while it is rotated, the next one or the one before, and otherwise empty.
-      - V(login) is what is appended to the name of the role whose password it is. A role of PostgreSQL has one password,
+      - V(accepted) is its other value while it is rotated, the next or the one before, and otherwise empty.
+      - V(login) is what is appended to the name of the role whose password it is. One of PostgreSQL has one,
         so each rotation changes to the other one of two roles.
     type: str
     choices: [value, accepted, login]
     default: value
   rotate:
     description:
-      - A step of a rotation to take. Returns the names of the secrets that are being rotated. Taken again, it changes nothing.
+      - A step of a rotation to take. Returns the names of the secrets that are being rotated.
+      - A step that is taken again changes nothing.
       - V(begin) generates the next values of the named secrets, unless they are being rotated already.
       - V(use) makes the next values the secrets, and keeps those before.
       - V(finish) forgets those before.
@@ -348,7 +349,9 @@ class LookupModule(LookupBase):
         path = secrets_file(given, directory)
         if part != "value":
             kept = stored_secrets(path, self._load)
-            return [accepted(kept, term) if part == "accepted" else kept.get(term + LOGIN, "") for term in terms]
+            if part == "accepted":
+                return [accepted(kept, term) for term in terms]
+            return [kept.get(term + LOGIN, "") for term in terms]
         keep = not variables.get("ansible_check_mode", False)
         if step := self.get_option("rotate"):
             return rotate(path, step, terms, self._load, keep=keep)
