@@ -1,7 +1,7 @@
 """The library of the acceptance tests and benchmarks: the lab's hosts, and clients of what runs on them."""
 
 from testlib.airflow_api import Airflow, Run, TaskInstance
-from testlib.ansible_commands import Result, run_command, run_site
+from testlib.ansible_commands import Result, killed_playbook, run_command, run_site
 from testlib.attempts import assert_survived, attempts, wait_running
 from testlib.cluster import PROJECT, Cluster
 from testlib.examples import EXAMPLE_SECRETS, EXAMPLES, blocks
@@ -29,6 +29,7 @@ __all__ = [
     "assert_survived",
     "attempts",
     "blocks",
+    "killed_playbook",
     "record_recovery",
     "run_command",
     "run_site",

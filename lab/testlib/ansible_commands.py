@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from testlib.cluster import PROJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BIN = Path(sys.executable).parent
 RECAP = re.compile(r"^(?P<host>\S+) +: ok=\d+ +changed=(?P<changed>\d+) ", re.MULTILINE)
@@ -37,11 +43,10 @@ class Result:
 
 def run_command(name: str, *args: str, cwd: Path = PROJECT, **environment: str) -> Result:
     """Run a command of the controller's environment without the variables that Molecule and Ansible set."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "MOLECULE_"))}
     done = subprocess.run(
         [str(BIN / name), *args],
         cwd=cwd,
-        env={**inherited, "ANSIBLE_NOCOLOR": "1", "PATH": f"{BIN}:{inherited['PATH']}", **environment},
+        env={**controller_environment(), **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -50,6 +55,29 @@ def run_command(name: str, *args: str, cwd: Path = PROJECT, **environment: str) 
         check=False,
     )
     return Result(done.returncode, done.stdout)
+
+
+def controller_environment() -> dict[str, str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "MOLECULE_"))}
+    return {**inherited, "ANSIBLE_NOCOLOR": "1", "PATH": f"{BIN}:{inherited['PATH']}"}
+
+
+@contextmanager
+def killed_playbook(*args: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run ansible-playbook for as long as the block takes, then kill it with all its processes."""
+    with subprocess.Popen(
+        [str(BIN / "ansible-playbook"), *args],
+        cwd=PROJECT,
+        env=controller_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def run_site(inventory: Path, *args: str) -> Result:

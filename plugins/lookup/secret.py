@@ -37,6 +37,24 @@ options:
     description: Whether to return the names of those secrets that are missing instead, and to generate none.
     type: bool
     default: false
+  part:
+    description:
+      - What to return of each secret.
+      - V(accepted) is its other value while it is rotated, the next or the one before, and otherwise empty.
+      - V(login) is what is appended to the name of the role whose password it is. One of PostgreSQL has one,
+        so each rotation changes to the other one of two roles.
+    type: str
+    choices: [value, accepted, login]
+    default: value
+  rotate:
+    description:
+      - A step of a rotation to take. Returns the names of the secrets that are being rotated.
+      - A step that is taken again changes nothing.
+      - V(begin) generates the next values of the named secrets, unless they are being rotated already.
+      - V(use) makes the next values the secrets, and keeps those before.
+      - V(finish) forgets those before.
+    type: str
+    choices: [begin, use, finish]
 author: lakehouse.airflow maintainers (@lakehouse-airflow)
 """
 
@@ -48,7 +66,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: The secrets, in the order of the names; or the names of those that are missing.
+  description: The secrets, or what O(part) says of them, in the order of the names; or names of secrets.
   type: list
   elements: str
 """
@@ -94,6 +112,12 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "airflow_admin_password": _password,
     "airflow_flower_password": _password,
 }
+
+# Beside the name of a secret that is being rotated: the value that is accepted besides it.
+NEXT, PREVIOUS = "_next", "_previous"
+# Passwords of roles of PostgreSQL, and beside their names what is appended to that of the role.
+ROLE_PASSWORDS = ("airflow_database_password", "airflow_results_password")
+LOGIN, SECOND_LOGIN = "_login", "_2"
 
 HEADER = "# Secrets of the cluster, generated once. Keep it, keep it private; ansible-vault may encrypt it.\n"
 
@@ -174,19 +198,103 @@ def ensure_secret(path: Path, name: str, load: Callable[[str], Any], *, keep: bo
         )
     if not keep:
         return GENERATORS[name]()
-    path.parent.mkdir(parents=True, exist_ok=True)
+
     # Forks ask at the same time: the first one generates the secret, the others must read that one.
-    with locked(path):
+    def generate(kept: dict[str, str]) -> None:
+        kept[name] = kept.get(name) or GENERATORS[name]()
+
+    return edit(path, load, generate)[name]
+
+
+def edit(
+    path: Path, load: Callable[[str], Any], change: Callable[[dict[str, str]], object], *, keep: bool = True
+) -> dict[str, str]:
+    """Change the secrets kept in ``path``, and return them.
+
+    :param path: as for :func:`ensure_secret`
+    :param load: as for :func:`stored_secrets`
+    :param change: changes them in place
+    :param keep: whether the change is written
+    """
+    if not keep:
         kept = stored_secrets(path, load)
-        if kept.get(name):
-            return kept[name]
-        kept[name] = GENERATORS[name]()
-        # mkstemp creates the file with mode 0600.
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(HEADER + yaml.safe_dump(kept, width=1000))
-        Path(temporary).replace(path)
-    return kept[name]
+        change(kept)
+        return kept
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path):
+        before = stored_secrets(path, load)
+        change(kept := dict(before))
+        if kept != before:
+            # mkstemp creates the file with mode 0600.
+            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                stream.write(HEADER + yaml.safe_dump(kept, width=1000))
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(temporary).replace(path)
+    return kept
+
+
+def accepted(kept: dict[str, str], name: str) -> str:
+    """Return the other value of a secret that is being rotated, empty for one that is not."""
+    return kept.get(name + NEXT) or kept.get(name + PREVIOUS) or ""
+
+
+def begin(kept: dict[str, str], names: list[str]) -> None:
+    """Generate the next values of secrets, but of those that are being rotated already."""
+    for name in names:
+        if not accepted(kept, name):
+            kept[name + NEXT] = GENERATORS[name]()
+
+
+def use(kept: dict[str, str]) -> None:
+    """Make the next values the secrets, and keep those before."""
+    for name in GENERATORS:
+        if name + NEXT in kept:
+            kept[name + PREVIOUS] = kept[name]
+            kept[name] = kept.pop(name + NEXT)
+            if name in ROLE_PASSWORDS and not kept.pop(name + LOGIN, ""):
+                kept[name + LOGIN] = SECOND_LOGIN
+
+
+def finish(kept: dict[str, str]) -> None:
+    """Forget the values before."""
+    for name in GENERATORS:
+        kept.pop(name + PREVIOUS, None)
+
+
+def rotate(
+    path: Path, step: str, names: list[str], load: Callable[[str], Any], *, keep: bool = True
+) -> list[str]:
+    """Take a step of a rotation, and return the names of the secrets that are being rotated.
+
+    :param path: the secrets file
+    :param step: ``begin``, ``use`` or ``finish``
+    :param names: those whose rotation begins, each a key of :data:`GENERATORS`
+    :param load: as for :func:`stored_secrets`
+    :param keep: as for :func:`edit`
+    :raises AnsibleLookupError: the file is encrypted, or lacks a secret
+    """
+    if path.exists() and is_encrypted(path):
+        raise AnsibleLookupError(
+            f"{path} is encrypted, so no new secret can be kept in it;"
+            f" run 'ansible-vault decrypt {path}', rotate, and then 'ansible-vault encrypt {path}'"
+        )
+    rotated: list[str] = []
+
+    def change(kept: dict[str, str]) -> None:
+        if lacking := [name for name in names if not kept.get(name)]:
+            raise AnsibleLookupError(f"{path} has no {', '.join(lacking)}, and only what it has is rotated")
+        if step == "begin":
+            begin(kept, names)
+        rotated.extend(name for name in GENERATORS if accepted(kept, name))
+        if step == "use":
+            use(kept)
+        elif step == "finish":
+            finish(kept)
+
+    edit(path, load, change, keep=keep)
+    return rotated
 
 
 def secrets_file(given: str | None, inventory_directory: str | None) -> Path:
@@ -233,10 +341,20 @@ class LookupModule(LookupBase):
         variables = variables or {}
         self.set_options(var_options=variables, direct=kwargs)
         given = self.get_option("airflow_secrets_file")
+        directory, part = variables.get("inventory_dir"), self.get_option("part")
         if self.get_option("missing_only"):
-            return missing_secrets(terms, given, variables.get("inventory_dir"), self._load)
-        path = secrets_file(given, variables.get("inventory_dir"))
+            return missing_secrets(terms, given, directory, self._load)
+        if part != "value" and not given and directory is None:
+            return [""] * len(terms)
+        path = secrets_file(given, directory)
+        if part != "value":
+            kept = stored_secrets(path, self._load)
+            if part == "accepted":
+                return [accepted(kept, term) for term in terms]
+            return [kept.get(term + LOGIN, "") for term in terms]
         keep = not variables.get("ansible_check_mode", False)
+        if step := self.get_option("rotate"):
+            return rotate(path, step, terms, self._load, keep=keep)
         return [ensure_secret(path, term, self._load, keep=keep) for term in terms]
 
     def _load(self, name: str) -> Any:

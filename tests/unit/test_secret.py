@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleLookupError
-from lookup.secret import GENERATORS, ensure_secret, missing_secrets, secrets_file
+from lookup.secret import GENERATORS, accepted, ensure_secret, missing_secrets, rotate, secrets_file
 
 
 def load(name: str) -> Any:
@@ -149,3 +149,81 @@ def test_the_file_is_beside_the_inventory_unless_it_is_given() -> None:
 def test_without_an_inventory_file_the_path_must_be_given() -> None:
     with pytest.raises(AnsibleLookupError, match="set airflow_secrets_file"):
         secrets_file("", None)
+
+
+def kept(path: Path) -> dict[str, str]:
+    return dict(load(str(path)))
+
+
+def test_a_rotation_has_three_steps_and_both_values_are_known_until_its_end(path: Path) -> None:
+    name = "airflow_jwt_secret"
+    old, other = ensure_secret(path, name, load), ensure_secret(path, "airflow_flower_password", load)
+    assert rotate(path, "begin", [name], load) == [name]
+    new = accepted(kept(path), name)
+    assert ensure_secret(path, name, load) == old != new
+    assert rotate(path, "use", [], load) == [name]
+    assert (ensure_secret(path, name, load), accepted(kept(path), name)) == (new, old)
+    assert rotate(path, "finish", [], load) == [name]
+    assert kept(path) == {name: new, "airflow_flower_password": other}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("step", ["begin", "use", "finish"])
+def test_a_step_that_is_taken_again_changes_nothing(path: Path, step: str) -> None:
+    names = ["airflow_jwt_secret", "airflow_database_password"]
+    for name in names:
+        ensure_secret(path, name, load)
+    for earlier in ("begin", "use", "finish"):
+        rotate(path, earlier, names if earlier == "begin" else [], load)
+        if earlier == step:
+            break
+    before = path.read_text(encoding="utf-8")
+    if step != "finish":  # after which a rotation begins anew
+        rotate(path, "begin", names, load)
+    if step != "begin":
+        rotate(path, step, [], load)
+    assert path.read_text(encoding="utf-8") == before
+
+
+def test_a_rotation_that_was_interrupted_goes_on_where_it_was(path: Path) -> None:
+    """Another one joins it, and no secret is drawn twice."""
+    for name in ("airflow_jwt_secret", "airflow_fernet_key"):
+        ensure_secret(path, name, load)
+    rotate(path, "begin", ["airflow_jwt_secret"], load)
+    rotate(path, "use", [], load)
+    new = kept(path)["airflow_jwt_secret"]
+    names = ["airflow_fernet_key", "airflow_jwt_secret"]
+    assert rotate(path, "begin", names, load) == names
+    rotate(path, "use", [], load)
+    rotate(path, "finish", [], load)
+    assert kept(path)["airflow_jwt_secret"] == new
+    assert kept(path).keys() == {*names}
+
+
+def test_each_rotation_changes_the_login_of_a_database(path: Path) -> None:
+    name, logins = "airflow_results_password", []
+    ensure_secret(path, name, load)
+    for _ in range(3):
+        for step in ("begin", "use", "finish"):
+            rotate(path, step, [name] if step == "begin" else [], load)
+            logins.append(kept(path).get(f"{name}_login", ""))
+    assert logins == ["", "_2", "_2", "_2", "", "", "", "_2", "_2"]
+
+
+def test_check_mode_begins_no_rotation(path: Path) -> None:
+    ensure_secret(path, "airflow_jwt_secret", load)
+    before = path.read_text(encoding="utf-8")
+    assert rotate(path, "begin", ["airflow_jwt_secret"], load, keep=False) == ["airflow_jwt_secret"]
+    assert path.read_text(encoding="utf-8") == before
+
+
+def test_what_the_file_lacks_is_not_rotated(path: Path) -> None:
+    ensure_secret(path, "airflow_jwt_secret", load)
+    with pytest.raises(AnsibleLookupError, match="has no airflow_fernet_key"):
+        rotate(path, "begin", ["airflow_fernet_key"], load)
+
+
+def test_an_encrypted_file_is_not_rotated(path: Path) -> None:
+    write(path, "$ANSIBLE_VAULT;1.1;AES256\n00")
+    with pytest.raises(AnsibleLookupError, match="ansible-vault decrypt"):
+        rotate(path, "begin", ["airflow_jwt_secret"], lambda _: {"airflow_jwt_secret": "x"})

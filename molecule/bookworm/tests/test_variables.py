@@ -92,6 +92,7 @@ PREPARATION = f"""
 """
 # For a secret of a user, which may hold anything.
 SPECIAL = "%/@:$ \"'\\"
+OTHER_FERNET_KEY = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
 def password() -> str:
@@ -199,7 +200,7 @@ def database_login(kind: str) -> Look:
     """Log in to a database over the network."""
 
     def look(after: After) -> str:
-        user, secret, name = (VALUES[f"airflow_{kind}_{key}"] for key in ("username", "password", "name"))
+        user, secret, name = (VALUES[f"airflow_{kind}_{key}"] for key in ("login", "password", "name"))
         command = f"PGPASSWORD=%s psql -h {ADDRESS} -p 5433 -U {user} -d {name} -Atc 'SELECT current_user'"
         return after.host.check_output(command, secret)
 
@@ -219,6 +220,13 @@ def broker(command: str, user: str = "") -> Look:
         return after.host.check_output(client, *login)
 
     return look
+
+
+def accepted_broker_password(after: After) -> str:
+    """Log in to the broker with the other password of the workers' user."""
+    client = f"valkey-cli -h {ADDRESS} -p 6380 --no-auth-warning --user %s --pass %s PING"
+    login = VALUES["airflow_broker_username"], VALUES["airflow_accepted_secrets"]["airflow_broker_password"]
+    return after.host.check_output(client, *login)
 
 
 def let_in(port: int) -> Look:
@@ -329,6 +337,7 @@ RUNS = {
             "airflow_api_ca_file": "{{ airflow_tls_ca_file }}",
         }
     ),
+    "airflow_rotate": Run({"airflow_rotate_timeout": 0}, ["playbooks/rotate_secrets.yml"]),
     "broker certificate": certificate_run("broker", airflow_broker_tls=True),
     "database certificate": certificate_run("database"),
     "api certificate": certificate_run("api"),
@@ -604,8 +613,14 @@ CONNECTIONS = [
     Row(
         "airflow_database_username",
         "lab_owner",
-        sql("SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = 'lab_metadata'"),
+        sql("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'", "lab_metadata"),
         ["lab_owner"],
+    ),
+    Row(
+        "airflow_database_login",
+        "lab_owner_2",
+        sql("SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = 'lab_metadata'"),
+        ["lab_owner_2"],
     ),
     Row("airflow_database_password", password(), database_login("database"), "lab_owner"),
     Row(
@@ -648,8 +663,14 @@ CONNECTIONS = [
     Row(
         "airflow_results_username",
         "lab_results_owner",
-        sql("SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = 'lab_results'"),
+        sql("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'", "lab_results"),
         ["lab_results_owner"],
+    ),
+    Row(
+        "airflow_results_login",
+        "lab_results_owner_2",
+        sql("SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = 'lab_results'"),
+        ["lab_results_owner_2"],
     ),
     Row("airflow_results_password", password(), database_login("results"), "lab_results_owner"),
     Row(
@@ -688,8 +709,25 @@ API = [
         "airflow_fernet_key",
         key := base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         environment("airflow-scheduler", "CORE__FERNET_KEY"),
-        key,
+        f"{key},{OTHER_FERNET_KEY}",
     ),
+    # The second step of a rotation of secrets that variables set.
+    Row(
+        "airflow_accepted_secrets",
+        {"airflow_fernet_key": OTHER_FERNET_KEY, "airflow_broker_password": password()},
+        accepted_broker_password,
+        "PONG",
+    ),
+    Row(
+        "airflow_rotate_secrets",
+        ["airflow_jwt_secret"],
+        refused(
+            "airflow_rotate",
+            "airflow_rotate_secrets (airflow_jwt_secret): rotated is what the secrets file holds",
+        ),
+        [],
+    ),
+    Row("airflow_rotate_timeout", 60, refused("airflow_rotate", "airflow_rotate_timeout is 0; set it"), []),
     Row(
         "airflow_jwt_secret",
         key := secrets.token_urlsafe(64),

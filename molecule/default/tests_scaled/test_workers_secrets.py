@@ -1,0 +1,134 @@
+"""All secrets are rotated while tasks run, by a run that is killed halfway and another one."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+import requests
+import yaml
+from testlib import (
+    Airflow,
+    Cluster,
+    Flower,
+    Run,
+    assert_survived,
+    killed_playbook,
+    run_command,
+    wait_for,
+    wait_running,
+)
+
+if TYPE_CHECKING:
+    from testlib import Result
+
+CONNECTION = {"connection_id": "lab_rotated", "conn_type": "http", "password": "kept through the rotation"}
+# Short and longer ones, more than can be queued at a time: some are queued in each step of the rotation.
+SECONDS = [1, 4, 1, 12, 1, 8, 16, 1, 10, 2] * 5
+
+
+def secrets_file(cluster: Cluster) -> dict[str, str]:
+    return dict(yaml.safe_load(cluster.secrets_file.read_text(encoding="utf-8")))
+
+
+@dataclass(frozen=True)
+class Rotation:
+    old: dict[str, str]
+    new: dict[str, str]
+    session: Airflow
+    run: Run
+    interrupted: dict[str, str]
+    result: Result
+    password_before: str
+
+
+def stored_password(cluster: Cluster) -> str:
+    """Return the password of the connection as it stands in the metadata database."""
+    query = "SELECT password FROM connection WHERE conn_id = 'lab_rotated'"
+    return cluster.one("postgres").sql(cluster.database("database"), query)[0]
+
+
+@pytest.fixture(scope="module")
+def rotation(cluster: Cluster) -> Rotation:
+    session, old = cluster.airflow(), secrets_file(cluster)
+    session.call("POST", "connections", CONNECTION)
+    password_before = stored_password(cluster)
+    run = session.trigger("lab_fifty", seconds=SECONDS)
+    wait_running(cluster, run, 6)
+    command = [
+        f"--inventory={cluster.inventory}",
+        "playbooks/rotate_secrets.yml",
+        "-e",
+        "airflow_worker_batch=2",
+    ]
+    with killed_playbook(*command):
+        wait_for(
+            "new secrets used",
+            lambda: secrets_file(cluster).keys(),
+            lambda names: "airflow_jwt_secret_previous" in names,
+            timeout=120,
+        )
+        # Some services have the new ones by then, and others the old ones.
+        time.sleep(6)
+    interrupted = secrets_file(cluster)
+    result = run_command("ansible-playbook", *command)
+    cluster.__dict__.pop("secrets", None)
+    return Rotation(old, secrets_file(cluster), session, run, interrupted, result, password_before)
+
+
+def test_the_run_that_was_killed_is_finished_by_the_next(rotation: Rotation) -> None:
+    rotation.result.assert_success()
+    new = {name: value for name, value in rotation.new.items() if not name.endswith("_login")}
+    assert new.keys() == rotation.old.keys()
+    assert [name for name, value in rotation.old.items() if new[name] == value] == []
+    # None is drawn twice.
+    assert {name: rotation.interrupted[name] for name in new} == new
+    assert rotation.new.keys() - new == {"airflow_database_password_login", "airflow_results_password_login"}
+
+
+def test_no_task_is_lost_and_none_runs_twice(cluster: Cluster, rotation: Rotation) -> None:
+    run = Run(cluster.airflow(), rotation.run.dag_id, rotation.run.run_id)
+    tasks = run.wait()
+    assert_survived(cluster, run)
+    # The key of task logs is the same on both sides.
+    assert "Could not read served logs" not in run.log(tasks[0])
+
+
+def test_the_old_secrets_are_refused(cluster: Cluster, rotation: Rotation) -> None:
+    old, address = rotation.old, cluster.one("valkey").address
+    for user in ("", "_scheduler", "_monitor"):
+        login = f"airflow{user.replace('_', '-')}", old[f"airflow_broker{user}_password"]
+        with pytest.raises(redis.AuthenticationError):
+            cluster.unauthenticated_broker(*login).ping()
+    for kind in ("database", "results"):
+        database, password = cluster.database(kind), old[f"airflow_{kind}_password"]
+        for role in (database, f"{database}_2"):
+            url = f"postgresql://{role}:{password}@{address}/{database}"
+            refused = cluster.one("postgres").run("psql %s --command='SELECT 1'", url)
+            assert refused.rc != 0
+            assert re.search("password authentication failed|not permitted to log in", refused.stderr)
+    assert rotation.session.get("api/v2/dags").status_code == 401
+    with pytest.raises(requests.HTTPError, match="401"):
+        rotation.session.token("admin", old["airflow_admin_password"])
+    with pytest.raises(AssertionError, match="401"):
+        Flower(cluster.flower().url, "flower", old["airflow_flower_password"]).get("workers")
+
+
+def test_no_session_and_no_file_is_left_of_the_old_ones(cluster: Cluster) -> None:
+    query = "SELECT DISTINCT usename FROM pg_stat_activity WHERE client_addr IS NOT NULL"
+    found = set(cluster.one("postgres").sql("postgres", query))
+    assert found <= {"airflow_2", "airflow_results_2"}
+    for host in cluster.hosts("webservers"):
+        assert not host.file("/etc/airflow/api-server-keys.json").exists
+
+
+def test_what_was_encrypted_before_is_encrypted_with_the_new_key(
+    cluster: Cluster, rotation: Rotation
+) -> None:
+    assert stored_password(cluster) != rotation.password_before
+    command = "airflow connections get lab_rotated --output json"
+    assert CONNECTION["password"] in cluster.one("schedulers").check_output(command)
