@@ -22,4 +22,4 @@ EXAMPLES: dict[str, Any] = {
     name: value for block in blocks("yaml") for name, value in yaml.safe_load(block).items()
 }
 # What lookups of the examples find in the environment of the controller.
-EXAMPLE_SECRETS = ("WAREHOUSE_PASSWORD", "ANA_PASSWORD")
+EXAMPLE_SECRETS = ("WAREHOUSE_PASSWORD", "ANALYST_PASSWORD")

@@ -17,9 +17,9 @@ CONNECTION = {
     "extra": {"a": SECRET},
 }
 USER = {
-    "username": "ana",
-    "email": "ana@example.org",
-    "first_name": "Ana",
+    "username": "analyst",
+    "email": "analysts@example.org",
+    "first_name": "Data",
     "last_name": "B",
     "roles": [{"name": "Viewer"}],
 }

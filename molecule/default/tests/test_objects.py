@@ -39,11 +39,11 @@ def test_what_is_listed_is_there_and_what_somebody_changes_is_set_back(
     cluster: Cluster, airflow: Airflow, tmp_path: Path
 ) -> None:
     first = apply(cluster, tmp_path)
-    for line in ("+ warehouse", "+ stage", "+ limits", "+ ana"):
+    for line in ("+ warehouse", "+ stage", "+ limits", "+ analyst"):
         assert line in first.output
     assert secret_of_warehouse(cluster) == PASSWORDS["WAREHOUSE_PASSWORD"]
     assert airflow.call("GET", "pools/warehouse")["slots"] == 4
-    Airflow(airflow.url, "ana", PASSWORDS["ANA_PASSWORD"])
+    Airflow(airflow.url, "analyst", PASSWORDS["ANALYST_PASSWORD"])
 
     warehouse = {"connection_id": "warehouse", "conn_type": "postgres", "password": "of somebody else"}
     airflow.call("PATCH", "connections/warehouse?update_mask=password", warehouse)
