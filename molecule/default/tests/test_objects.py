@@ -58,7 +58,7 @@ def test_what_is_listed_is_there_and_what_somebody_changes_is_set_back(
     nothing: dict[str, Any] = {name: [] for name in EXAMPLE}
     third = apply(cluster, tmp_path, **nothing, airflow_objects_exclusive=KINDS)
     removed = re.findall(r"^[+~-] .*", third.output, re.MULTILINE)
-    assert sorted(removed) == ["- ana", "- limits", "- stage", "- stray", "- warehouse", "- warehouse"]
+    assert sorted(removed) == ["- analyst", "- limits", "- stage", "- stray", "- warehouse", "- warehouse"]
     for host in cluster.hosts():
         journal = host.check_output("journalctl --no-pager --output=json --all --since=-10min")
         assert [name for name, value in PASSWORDS.items() if value in journal] == [], host
