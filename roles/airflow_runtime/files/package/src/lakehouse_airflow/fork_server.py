@@ -43,8 +43,8 @@ def prctl(option: int, value: int) -> None:
 class Server:
     """Forks tasks, passes signals on to them, and reports how they end.
 
-    :param slots: where requests come from: arguments as JSON, and five descriptors. The first four are those of
-        a task (requests, stdout, stderr, logs), the fifth takes numbers of signals and gets the exit code.
+    :param slots: where requests come from: arguments as JSON, and five descriptors. The first four are those
+        of a task (requests, stdout, stderr, logs), the fifth takes numbers of signals and gets the exit code.
     :param run: what the process of a task runs, with its descriptors and arguments
     """
 
@@ -94,11 +94,12 @@ class Server:
             # As Airflow has it; and without this server nobody would know how the task ends.
             os.setpgid(0, 0)
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            # A task must not reach others by the server's descriptors. Closed, not unregistered: what the kernel
-            # waits for is shared by both processes.
+            # A task must not reach others by the server's descriptors. Closed, not unregistered: what the
+            # kernel waits for is shared by both processes.
             slot.close()
             for key in self.selector.get_map().values():
-                key.fileobj.close()
+                file: Any = key.fileobj
+                file.close()
             self.selector.close()
             self.run(files, json.loads(message))
         except BaseException:  # noqa: BLE001 - whatever happens, there must be no second server
@@ -136,10 +137,11 @@ class Server:
 
 def callback_target(arguments: Mapping[str, Any]) -> Callable[[], None]:
     """Return what CallbackSubprocess would run in the process that it forks."""
-    start = classmethod(lambda *_, target, **__: target)
-    supervisor.WatchedSubprocess.start = start  # type: ignore[assignment]
+    sdk: Any = supervisor
+    sdk.WatchedSubprocess.start = classmethod(lambda *_, target, **__: target)
     bundle = arguments["bundle_info"]
-    target: Any = callback_supervisor.CallbackSubprocess.start(
+    subprocess: Any = callback_supervisor.CallbackSubprocess
+    target: Callable[[], None] = subprocess.start(
         **{**arguments, "bundle_info": bundle and BundleInfo(**bundle)}, id="0" * 32, client=None
     )
     return target

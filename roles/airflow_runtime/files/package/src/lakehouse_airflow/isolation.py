@@ -1,14 +1,14 @@
 """Fork tasks from a server of their own, which knows none of the credentials of the worker.
 
 By itself Airflow forks a task from the slot that supervises it: the task finds the passwords of broker and
-results, and the key of task logs, in its environment and memory, and in those of the worker. A fresh interpreter
-for each task would have none, but costs two seconds of CPU. So a worker starts one, the server:
+results, and the key of task logs, in its environment and memory, and in those of the worker. A fresh
+interpreter for each task would have none, but costs two seconds of CPU. So a worker starts one, the server:
 
     worker --+-- slot ---- delegate, the process of the task as far as the slot knows
              +-- server -- task
 
-The task talks to its slot by the same sockets as always. Nobody else of their user reads the memory, environment
-or descriptors of the worker's processes, or traces them: they are not dumpable.
+The task talks to its slot by the same sockets as always. Nobody else of their user reads the memory,
+environment or descriptors of the worker's processes, or traces them: they are not dumpable.
 """
 # ruff: noqa: SLF001 - Airflow has no public way to fork a task
 
