@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.execution_time import supervisor
+from airflow.sdk.execution_time import callback_supervisor, supervisor
 from airflow.sdk.execution_time.callback_supervisor import CallbackSubprocess
 from airflow.sdk.execution_time.supervisor import ActivitySubprocess
 from execution_api import ExecutionApi, workload
@@ -106,8 +106,11 @@ def server(out: Path) -> Iterator[Isolation]:
 
 
 @pytest.fixture(autouse=True)
-def remove(out: Path) -> None:
+def prepare(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out.unlink(missing_ok=True)
+    # Unpatched, a supervisor may notice an exit this late.
+    for module in (supervisor, callback_supervisor):
+        monkeypatch.setattr(module, "MIN_HEARTBEAT_INTERVAL", 0.5)
 
 
 def start(task_id: str) -> ActivitySubprocess:
