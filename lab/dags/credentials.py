@@ -42,7 +42,7 @@ def search_memory(pid: int, digests: dict[str, str]) -> set[str]:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
             addresses, permissions, *_ = line.split()
             start, end = (int(address, 16) for address in addresses.split("-"))
-            if not permissions.startswith("r") or "[v" in line:
+            if not permissions.startswith("rw") or len(found) == len(digests):
                 continue
             for position in range(start, end, CHUNK):
                 with suppress(OSError, OverflowError):
