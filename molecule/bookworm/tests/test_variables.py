@@ -808,6 +808,13 @@ FLOWER_AND_WORKER = [
         concurrency,
     ),
     Row("airflow_worker_batch", 2, batches, 2),
+    # That it keeps what it promises is tested with lab_credentials.
+    Row(
+        "airflow_worker_isolate_tasks",
+        value=True,
+        look=environment("airflow-worker", "LAKEHOUSE__ISOLATE_TASKS"),
+        found="True",
+    ),
     Row(
         "airflow_worker_unit_directives",
         {"PrivateDevices": False, "ReadOnlyPaths": ["/srv", "/mnt"]},

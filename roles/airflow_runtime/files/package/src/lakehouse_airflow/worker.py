@@ -6,8 +6,10 @@ import it too, without effect.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from airflow.configuration import conf
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
 from celery.signals import celeryd_init, import_modules, worker_init
 from celery.utils.nodenames import default_nodename
@@ -66,3 +68,13 @@ import_modules.connect(prepare_slots)
 celeryd_init.connect(set_node_name)
 celeryd_init.connect(limit_control)
 worker_init.connect(watchdog.connect)
+
+# airflow_worker_isolate_tasks
+if conf.getboolean("lakehouse", "isolate_tasks", fallback=False):
+    from lakehouse_airflow import isolation
+
+    # At the import, which is before the worker forks its helpers, and where an error ends it.
+    isolation.take_credentials(os.environ, conf)
+    isolated = isolation.Isolation()
+    import_modules.connect(isolated.start)
+    worker_init.connect(isolated.connect)
