@@ -114,10 +114,12 @@ GENERATORS: dict[str, Callable[[], str]] = {
 }
 
 # Beside the name of a secret that is being rotated: the value that is accepted besides it.
-NEXT, PREVIOUS = "_next", "_previous"
+NEXT = "_next"
+PREVIOUS = "_previous"
 # Passwords of roles of PostgreSQL, and beside their names what is appended to that of the role.
 ROLE_PASSWORDS = ("airflow_database_password", "airflow_results_password")
-LOGIN, SECOND_LOGIN = "_login", "_2"
+LOGIN = "_login"
+SECOND_LOGIN = "_2"
 
 HEADER = "# Secrets of the cluster, generated once. Keep it, keep it private; ansible-vault may encrypt it.\n"
 

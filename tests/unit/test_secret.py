@@ -203,10 +203,9 @@ def test_a_rotation_that_was_interrupted_goes_on_where_it_was(path: Path) -> Non
 def test_each_rotation_changes_the_login_of_a_database(path: Path) -> None:
     name, logins = "airflow_results_password", []
     ensure_secret(path, name, load)
-    for _ in range(3):
-        for step in ("begin", "use", "finish"):
-            rotate(path, step, [name] if step == "begin" else [], load)
-            logins.append(kept(path).get(f"{name}_login", ""))
+    for step in ("begin", "use", "finish") * 3:
+        rotate(path, step, [name] if step == "begin" else [], load)
+        logins.append(kept(path).get(f"{name}_login", ""))
     assert logins == ["", "_2", "_2", "_2", "", "", "", "_2", "_2"]
 
 
