@@ -40,7 +40,7 @@ def search_memory(pid: int, digests: dict[str, str]) -> set[str]:
     found: set[str] = set()
     with suppress(OSError), Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            addresses, permissions, *_ = line.split()
+            addresses, permissions = line.split()[:2]
             start, end = (int(address, 16) for address in addresses.split("-"))
             if not permissions.startswith("rw") or len(found) == len(digests):
                 continue

@@ -56,7 +56,7 @@ class Server:
     def serve(self) -> None:
         """Serve until neither a slot nor a task is left."""
         while self.selector.get_map():
-            for key, _ in self.selector.select():
+            for key, _events in self.selector.select():
                 # What was handled in this round may have closed it.
                 if self.selector.get_map().get(key.fd) is key:
                     key.data(key.fileobj)
@@ -69,7 +69,7 @@ class Server:
 
     def fork(self, slots: socket.socket) -> None:
         """Fork a task."""
-        message, files, _, _ = socket.recv_fds(slots, MESSAGE_SIZE, 5, socket.MSG_CMSG_CLOEXEC)
+        message, files = socket.recv_fds(slots, MESSAGE_SIZE, 5, socket.MSG_CMSG_CLOEXEC)[:2]
         if not message:
             self.close(slots)
             return

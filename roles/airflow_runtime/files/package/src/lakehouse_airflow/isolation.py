@@ -103,7 +103,7 @@ def take_credentials(environment: MutableMapping[str, str], configuration: Any) 
     # This closes the environment that the process was started with, too.
     prctl(PR_SET_DUMPABLE, 0)
     for name in [name for name in environment if name.startswith(CREDENTIALS)]:
-        section, _, option = name.removeprefix("AIRFLOW__").lower().partition("__")
+        section, option = name.removeprefix("AIRFLOW__").lower().split("__", maxsplit=1)
         configuration.set(section, option, environment.pop(name).replace("%", "%%"))
 
 
