@@ -282,8 +282,9 @@ def unlisted_variable(after: After) -> list[str]:
 
 
 def user(after: After) -> list[Any]:
-    """Return the roles of the user; that his password is set is tested in the scenario default."""
+    """Sign in as the user, and return the roles."""
     (wanted,) = VALUES["airflow_users"]
+    Airflow(after.airflow.url, wanted["username"], wanted["password"])
     return list(after.airflow.get(f"auth/fab/v1/users/{wanted['username']}").json()["roles"])
 
 
@@ -388,7 +389,7 @@ AIRFLOW = [
     Row(
         "airflow_system_packages",
         EXAMPLES["airflow_system_packages"],
-        output("command -v rsync && command -v isql"),
+        output("command -v rsync isql"),
         "/usr/bin/rsync\n/usr/bin/isql",
     ),
     Row(
@@ -426,7 +427,7 @@ AIRFLOW = [
             variable("LAB_ENVIRONMENT", "worker", "dag-processor", "triggerer"),
             # Of the example for a group.
             variable("NO_PROXY", "worker"),
-            output("airflow connections get warehouse --output plain | grep -o warehouse.example.org | uniq"),
+            output("airflow connections get warehouse --output plain | grep -o warehouse.example.org"),
         ),
         [[SPECIAL] * 3, ["airflow-api,localhost,models.example.org"], "warehouse.example.org"],
     ),
@@ -440,7 +441,7 @@ AIRFLOW = [
         "airflow_plugins_source",
         EXAMPLES["airflow_plugins_source"],
         lambda after: [plugin["name"] for plugin in after.airflow.call("GET", "plugins")["plugins"]],
-        ["company", "lakehouse"],
+        ["company"],
     ),
     Row(
         "airflow_local_settings",
