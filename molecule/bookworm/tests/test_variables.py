@@ -389,8 +389,8 @@ AIRFLOW = [
     Row(
         "airflow_system_packages",
         EXAMPLES["airflow_system_packages"],
-        output("command -v rsync isql"),
-        "/usr/bin/rsync\n/usr/bin/isql",
+        output("ls /usr/bin/rsync /usr/bin/isql"),
+        "/usr/bin/isql\n/usr/bin/rsync",
     ),
     Row(
         "airflow_package_index_url",
@@ -427,9 +427,9 @@ AIRFLOW = [
             variable("LAB_ENVIRONMENT", "worker", "dag-processor", "triggerer"),
             # Of the example for a group.
             variable("NO_PROXY", "worker"),
-            output("airflow connections get warehouse --output plain | grep -o warehouse.example.org"),
+            output("airflow connections get warehouse --output plain | grep -c warehouse.example.org"),
         ),
-        [[SPECIAL] * 3, ["airflow-api,localhost,models.example.org"], "warehouse.example.org"],
+        [[SPECIAL] * 3, ["airflow-api,localhost,models.example.org"], "1"],
     ),
     Row(
         "airflow_share_environment",
@@ -440,8 +440,8 @@ AIRFLOW = [
     Row(
         "airflow_plugins_source",
         EXAMPLES["airflow_plugins_source"],
-        lambda after: [plugin["name"] for plugin in after.airflow.call("GET", "plugins")["plugins"]],
-        ["company"],
+        lambda after: {plugin["name"] for plugin in after.airflow.call("GET", "plugins")["plugins"]},
+        {"company", "lakehouse"},
     ),
     Row(
         "airflow_local_settings",
@@ -891,8 +891,9 @@ TABLE = [
     *FIREWALL,
     *TLS,
     *CONNECTIONS,
-    *API,
+    # Before the wrong passwords of API, for a user signs in.
     *OBJECTS,
+    *API,
     *FLOWER_AND_WORKER,
     *HOST,
     *POSTGRES,
