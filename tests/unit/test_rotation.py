@@ -98,7 +98,7 @@ def test_all_secrets_of_the_file_are_rotated_but_not_those_of_ansible_vault_or_a
 
 
 def test_one_secret_is_rotated(secrets_file: Path) -> None:
-    begin(secrets_file, "--extra-vars=airflow_rotate_secrets=airflow_fernet_key").assert_success()
+    begin(secrets_file, "--extra-vars=airflow_rotate=airflow_fernet_key").assert_success()
     assert rotating(secrets_file) == {"airflow_fernet_key"}
 
 
@@ -106,11 +106,11 @@ def test_one_secret_is_rotated(secrets_file: Path) -> None:
     ("options", "variables", "said"),
     [
         (
-            ["--extra-vars=airflow_rotate_secrets=airflow_jwt_secret,airflow_fernet_key"],
+            ["--extra-vars=airflow_rotate=airflow_jwt_secret,airflow_fernet_key"],
             {"airflow_jwt_secret": "from elsewhere" * 4},
             "(airflow_jwt_secret), is rotated there, in the three steps of docs/rotation.md",
         ),
-        (["--extra-vars=airflow_rotate_secrets=jwt"], {}, "Got no match for: jwt"),
+        (["--extra-vars=airflow_rotate=jwt"], {}, "Got no match for: jwt"),
         (["--limit=single"], {}, "--limit leaves some out (single). Run it without."),
     ],
 )

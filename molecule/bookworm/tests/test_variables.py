@@ -719,11 +719,11 @@ API = [
         "PONG",
     ),
     Row(
-        "airflow_rotate_secrets",
+        "airflow_rotate",
         ["airflow_jwt_secret"],
         refused(
             "airflow_rotate",
-            "airflow_rotate_secrets (airflow_jwt_secret): rotated is what the secrets file holds",
+            "airflow_rotate (airflow_jwt_secret): rotated is what the secrets file holds",
         ),
         [],
     ),
