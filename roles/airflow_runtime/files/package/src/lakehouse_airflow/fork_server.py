@@ -113,7 +113,7 @@ class Server:
             os.setpgid(pid, pid)
         exited = io.FileIO(os.pidfd_open(pid))
 
-        def pass_on(_: Any) -> None:
+        def pass_on(_slot: Any) -> None:
             try:
                 number = slot.recv(1)
             except OSError:
@@ -124,7 +124,7 @@ class Server:
             with suppress(ProcessLookupError):
                 os.killpg(pid, number[0] if number else signal.SIGKILL)
 
-        def report(_: Any) -> None:
+        def report(_exited: Any) -> None:
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             with suppress(OSError):
                 slot.send(str(code).encode())
