@@ -23,6 +23,9 @@ VERSION = r"(?:===|[<>=!~]=|[<>]) ?[A-Za-z0-9.*+!_-]+"
 SOURCE = rf"(?: ?@ ?[a-z][a-z+]*://[!-~]+|(?: ?{VERSION}(?: ?, ?{VERSION})*)?)"
 REQUIREMENT = re.compile(rf"{NAME}{EXTRAS}{SOURCE}(?: ?; ?[A-Za-z0-9_.'\"<>=!~() ]+)?")
 
+# What would give a user another password, or take his away; and what ends a line of the configuration or its quotes.
+UNSAFE_RULE = re.compile(r"[\r\n\"']|(^|\s)[<>#!]|(^|\s)reset(\s|\Z)|nopass", re.IGNORECASE)
+
 
 def whole_number(value: Any, low: int = 0, high: int | None = None) -> bool:
     """Return whether ``value`` is a whole number from ``low`` to ``high``; a boolean is none.
@@ -63,6 +66,11 @@ def requirement(value: Any) -> bool:
     return isinstance(value, str) and bool(REQUIREMENT.fullmatch(HASHES.sub("", value, count=1)))
 
 
+def user_rule(value: Any) -> bool:
+    """Return whether ``value`` is a rule of Valkey for a user that leaves his password alone."""
+    return not UNSAFE_RULE.search(str(value))
+
+
 class TestModule:
     """The tests of this file."""
 
@@ -74,5 +82,6 @@ class TestModule:
             "ip_address": ip_address,
             "plain_text": plain_text,
             "requirement": requirement,
+            "user_rule": user_rule,
             "whole_number": whole_number,
         }

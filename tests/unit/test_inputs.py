@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from filter.passwords import ERRORS, secret_errors, undecryptable
-from inputs import host, host_name, ip_address, plain_text, requirement, whole_number
+from inputs import host, host_name, ip_address, plain_text, requirement, user_rule, whole_number
 from lookup.secret import GENERATORS
 
 
@@ -103,3 +103,28 @@ def test_what_the_keys_do_not_decrypt_is_found() -> None:
     assert undecryptable(values, f"{new.decode()},{old.decode()}") == values[2:]
     assert undecryptable(["not encrypted"], new.decode()) == ["not encrypted"]
     assert undecryptable([], new.decode()) == []
+
+
+@pytest.mark.parametrize("rule", ["+info", "~queue:*", "&/0.celeryev/*", "(~* +llen)", "resetkeys", "-@all"])
+def test_a_rule_of_a_user(rule: str) -> None:
+    assert user_rule(rule)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        ">secret",
+        "<secret",
+        "#0a",
+        "!0a",
+        "+info >secret",
+        "reset",
+        "RESET +info",
+        "nopass",
+        "+a\n+b",
+        '"',
+        "'",
+    ],
+)
+def test_a_rule_that_is_refused(rule: str) -> None:
+    assert not user_rule(rule)
