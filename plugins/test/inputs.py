@@ -23,7 +23,7 @@ VERSION = r"(?:===|[<>=!~]=|[<>]) ?[A-Za-z0-9.*+!_-]+"
 SOURCE = rf"(?: ?@ ?[a-z][a-z+]*://[!-~]+|(?: ?{VERSION}(?: ?, ?{VERSION})*)?)"
 REQUIREMENT = re.compile(rf"{NAME}{EXTRAS}{SOURCE}(?: ?; ?[A-Za-z0-9_.'\"<>=!~() ]+)?")
 
-# What would give a user another password, or take his away; and what ends a line of the configuration or its quotes.
+# What would give a user another password or none, and what ends a line of the configuration or its quotes.
 UNSAFE_RULE = re.compile(r"[\r\n\"']|(^|\s)[<>#!]|(^|\s)reset(\s|\Z)|nopass", re.IGNORECASE)
 
 
