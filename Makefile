@@ -39,7 +39,7 @@ clean: venv ## remove the labs of all scenarios and benchmarks
 
 test: forget-results prepare molecule ## run all checks: linters, unit tests, scenarios
 	@python3 scripts/junit_summary.py
-# Two at a time, the long ones first. The scenarios follow one by one: they are sensitive to the load of the machine.
+# Two at a time, the long ones first.
 prepare: venv engine
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit image
 forget-results:
@@ -64,7 +64,11 @@ unit-airflow: .cache/airflow-venv/.up-to-date
 unit-compat: venv
 	@$(RECORD) $@ scripts/compat.sh
 SCENARIO_TESTS := $(SCENARIOS:%=molecule-%)
-molecule: $(SCENARIO_TESTS) ## test all scenarios; molecule-split for one
+# Two keep both cores busy. The tests of resilience wait for timeouts, so the last two run beside it.
+molecule: molecule-default molecule-split molecule-beside ## test all scenarios; molecule-split for one
+molecule-beside: venv image
+	@echo ">>> molecule-existing and molecule-bookworm run beside molecule-resilience; each prints its output when it ends"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target molecule-resilience molecule-existing molecule-bookworm
 $(SCENARIO_TESTS): molecule-%: venv image
 	@$(RECORD) $@ $(MOLECULE) test -s $*
 
