@@ -51,6 +51,7 @@ for name, queue, count in [
     ("lab_six", "default", 6),
     ("lab_fifty", "default", 50),
     ("lab_worker1", "host.worker1", 1),
+    ("lab_worker1_two", "host.worker1", 2),
     ("lab_worker1_four", "host.worker1", 4),
     ("lab_worker2", "host.worker2", 1),
     ("lab_worker2_two", "host.worker2", 2),

@@ -126,7 +126,10 @@ TLS_SERVERS = {
 
 OBJECTS = {"connections": "connection_id", "variables": "key", "pools": "name", "users": "username"}
 # The roles that check the variables of examples in docs/settings.md, others than `airflow`.
-EXAMPLE_ROLES = {f"airflow_{kind}": "airflow_objects" for kind in OBJECTS}
+EXAMPLE_ROLES = {
+    "airflow_worker_instances": "airflow_worker",
+    **{f"airflow_{kind}": "airflow_objects" for kind in OBJECTS},
+}
 EXAMPLE_CASES = [
     case
     for name, value in EXAMPLES.items()
@@ -411,6 +414,36 @@ CASES: list[Case] = [
     ),
     *refused("airflow_worker", "airflow_worker_batch", "34%", "34%\n", "0", 0, "101%", "all", True, -1),
     *accepted("airflow_worker", "airflow_worker_batch", 2, "100%"),
+    *refused(
+        "airflow_worker",
+        "airflow_worker_unit_directives",
+        "move what limits the worker into airflow_limits",
+        {"MemoryMax": "80%"},
+        {"PrivateDevices": False, "TasksMax": 100},
+    ),
+    *accepted("airflow_worker", "airflow_worker_unit_directives", {"PrivateDevices": False, "Nice": 5}),
+    # test_limits.py has the others.
+    *refused(
+        "airflow_worker",
+        "airflow_worker_instances",
+        "Write it as {name: settings}",
+        {"gpu": {}},
+        {"a b": {"queues": ["gpu"]}},
+        {"gpu": {"queues": ["gpu"], "limits": {"Nice": 5}}},
+        {"gpu": {"queues": ["gpu"], "unit_directives": {}}},
+    ),
+    *refused("airflow_worker", "airflow_worker_instances", ARGUMENT, "gpu"),
+    *refused(
+        "airflow",
+        "airflow_limits",
+        "Write it as {service: {directive: value}}",
+        {"workers": {"MemoryMax": "80%"}},
+        {"worker": {"MemoryMax": "80 %"}},
+        {"worker": {"Nice": 5}},
+        {"worker": "80%"},
+    ),
+    *refused("airflow", "airflow_limits", ARGUMENT, "80%"),
+    *accepted("airflow", "airflow_limits", {"flower": {"MemoryMax": "1G", "CPUWeight": 20}}),
     # Certificates and TLS.
     *refused("airflow", "airflow_database_sslmode", "Set airflow_database_ca_file", "verify-full"),
     *refused("airflow", "airflow_database_sslmode", ARGUMENT_VALUE, "verify-full\n", "no"),

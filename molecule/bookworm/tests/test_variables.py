@@ -808,6 +808,31 @@ FLOWER_AND_WORKER = [
         concurrency,
     ),
     Row("airflow_worker_batch", 2, batches, 2),
+    Row(
+        "airflow_worker_instances",
+        EXAMPLES["airflow_worker_instances"],
+        lambda after: [
+            {queue["name"] for queue in after.flower.workers()["celery@single.gpu"]["active_queues"]},
+            after.host.unit("airflow-worker@gpu")["MemoryMax"],
+            after.host.unit("airflow-worker@long")["TimeoutStopUSec"],
+        ],
+        [{"gpu", "host.single.gpu"}, str(4 << 30), "1h"],
+    ),
+    Row(
+        "airflow_limits",
+        EXAMPLES["airflow_limits"],
+        lambda after: [
+            after.host.unit(unit)[name]
+            for unit, name in (
+                ("airflow-worker", "TasksMax"),
+                ("airflow-worker", "LimitNOFILE"),
+                ("airflow-dag-processor", "CPUQuotaPerSecUSec"),
+                ("airflow-api-server", "MemoryMax"),
+                ("airflow-api-server", "LimitNOFILE"),
+            )
+        ],
+        ["4096", "65536", "1.500000s", str(2 << 30), "131072"],
+    ),
     # That it keeps what it promises is tested with lab_credentials.
     Row(
         "airflow_worker_isolate_tasks",
