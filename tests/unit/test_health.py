@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from filter.health import health_report, health_summary
+from filter.health import drained_workers, health_report, health_summary, missing_workers, unknown_workers
 
 ROLES = {"webservers": ["web1", "web2"], "flower": ["flower1"], "workers": ["worker1", "worker2"]}
 WORKERS = ROLES["workers"]
@@ -120,3 +120,36 @@ def test_the_summary_groups_hosts_by_problem() -> None:
         for host, state, message in [("a", "ok", ""), ("b", "failed", "late"), ("c", "failed", "late")]
     ]
     assert health_summary({"checks": checks}) == ["ping: 1 ok; FAILED b, c (late)"]
+
+
+def test_a_drained_worker_is_no_problem_and_named() -> None:
+    variables = hostvars(
+        flower1={
+            "__airflow_flower_workers": {"json": {"celery@worker1": True, "celery@worker2": False}},
+            "__airflow_worker_monitor_ping": {"rc": 0, "stdout_lines": ["drained: worker2"]},
+        }
+    )
+    report = health_report(HOSTS, variables, WORKERS, ROLES)
+    assert report["healthy"]
+    assert "drained: worker2" in health_summary(report)
+    assert "flower_lists_worker: 1 ok" in health_summary(report)
+
+
+def test_a_worker_that_the_inventory_does_not_have() -> None:
+    listed = {
+        "json": {"celery@worker1": True, "celery@worker2": True, "celery@old": True, "celery@older": False}
+    }
+    assert {
+        (name, host) for name, host, _message in failed(flower1={"__airflow_flower_workers": listed})
+    } == {("unknown_worker", "old")}
+
+
+def test_missing_and_unknown_workers() -> None:
+    listed = {"celery@worker1": True, "celery@worker2": False, "celery@other": True}
+    assert missing_workers(["worker3", "worker2", "worker1"], listed) == ["worker2", "worker3"]
+    assert unknown_workers(listed, ["worker1", "worker2"]) == ["other"]
+
+
+def test_drained_workers_of_a_ping_that_was_not_run() -> None:
+    assert drained_workers({}) == []
+    assert drained_workers({"stdout_lines": ["drained: a", "other"]}) == ["a"]

@@ -56,3 +56,14 @@ def test_a_host_that_is_control_host_and_worker() -> None:
     assert workers_to_test(hostvars, hostvars, WORKERS) == ["worker1", "worker2"]
     hostvars["worker1"] = host("worker")
     assert workers_to_test(hostvars, hostvars, WORKERS) == ["worker1"]
+
+
+def test_a_drained_worker_is_not_tested() -> None:
+    drained = {
+        "__airflow_smoke_test_changed": {
+            "stdout_lines": ["/etc/airflow/worker-drained", "/etc/airflow/worker.env"]
+        }
+    }
+    assert workers_to_test({"worker1": drained}, {"worker1": drained}, WORKERS) == []
+    hostvars = {"control": host("scheduler"), "worker1": drained, "worker2": host()}
+    assert workers_to_test(hostvars, hostvars, WORKERS) == ["worker2"]
