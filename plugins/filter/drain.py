@@ -19,7 +19,7 @@ def running_tasks(task_instances: Iterable[Mapping[str, Any]], host: str, now: f
     found = []
     for task in task_instances:
         if task["hostname"] == host and task["start_date"]:
-            started = datetime.fromisoformat(task["start_date"].replace("Z", "+00:00")).timestamp()
+            started = datetime.fromisoformat(task["start_date"]).timestamp()
             seconds = max(0, round(now - started))
             index = f"[{task['map_index']}]" if task["map_index"] >= 0 else ""
             name = f"DAG {task['dag_id']}, task {task['task_id']}{index}, run {task['dag_run_id']}"

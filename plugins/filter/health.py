@@ -122,7 +122,10 @@ def health_report(
 
 
 def health_summary(report: Mapping[str, Any]) -> list[str]:
-    """Return a line for each kind of check: how many are ok, and which hosts have which problem; drained workers by name."""
+    """Return a line for each kind of check: how many are ok, and which hosts have which problem.
+
+    Drained workers are named.
+    """
     lines = []
     for name in dict.fromkeys(entry["check"] for entry in report["checks"]):
         entries = [entry for entry in report["checks"] if entry["check"] == name]

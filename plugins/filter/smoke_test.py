@@ -17,7 +17,8 @@ def workers_to_test(
 ) -> list[str]:
     """Return the workers whose services are newer than their last smoke test, sorted.
 
-    All workers of ``hosts`` are returned when the services of a control host are newer than its last test, but no drained ones.
+    All workers of ``hosts`` are returned when the services of a control host are newer than its last test.
+    Drained workers are not tested.
 
     :param hosts: hosts whose newer files have been registered as ``__airflow_smoke_test_changed``
     :param workers: the workers of the cluster

@@ -285,7 +285,7 @@ def main() -> None:
             systemctl(module, "daemon-reload")
             properties = show()
         changed = True
-    held = module.params["unless_exists"] is not None and os.path.exists(module.params["unless_exists"])
+    held = module.params["unless_exists"] is not None and Path(module.params["unless_exists"]).exists()
     if properties["UnitFileState"] != "enabled" and not held:
         if not module.check_mode:
             systemctl(module, "enable", "--quiet", name)
