@@ -1,7 +1,7 @@
 """Monitor the workers that the inventory expects, by the heartbeats they send to the broker anyway.
 
-Asks a worker only how many slots it has. Writes each change to the journal, and the state of all to STATUS. Also
-reports workers that run and are not in the inventory.
+Asks a worker only how many slots it has. Writes each change to the journal, and the state of all to STATUS.
+Also reports workers that run and are not in the inventory.
 """
 
 from __future__ import annotations
