@@ -30,16 +30,18 @@ def inventory_groups(
     }
 
 
-def group_hosts(found: Groups, groups: Groups) -> dict[str, list[str]]:
+def group_hosts(found: Groups, groups: Groups, removed: str) -> dict[str, list[str]]:
     """Return the hosts of each group of the collection, those that the patterns exclude among them.
 
     :param found: what ``inventory_groups`` returns
     :param groups: the hosts of each group of the inventory
+    :param removed: a group, which may not exist, whose hosts are no workers any more
     """
-    return {
+    hosts = {
         name: [host for group in pattern if not group.startswith("!") for host in groups[group]]
         for name, pattern in found.items()
     }
+    return {**hosts, "workers": [host for host in hosts["workers"] if host not in groups.get(removed, [])]}
 
 
 def group_name_errors(

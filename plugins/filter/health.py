@@ -11,6 +11,10 @@ Result = Mapping[str, Any]
 HostVars = Mapping[str, Mapping[str, Any]]
 Check = dict[str, str]
 
+# What ping-workers writes.
+DRAINED = "drained: "
+RESUME = "takes no tasks until playbooks/resume.yml"
+UNKNOWN = "takes tasks, and is not in the inventory: stop airflow-worker on it, or add the host"
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 NO_RESULT = {"failed": True, "msg": "left out of this run before it was asked"}
 
@@ -45,26 +49,38 @@ def control_plane_checks(host: str, result: Result) -> list[Check]:
     return found
 
 
-def flower_checks(host: str, result: Result, workers: Iterable[str]) -> list[Check]:
-    """Return the checks of Flower and of the workers that it has to list."""
+def drained_workers(result: Result) -> list[str]:
+    """Return the workers that the ping has found to be drained."""
+    lines = result.get("stdout_lines") or []
+    return [line.removeprefix(DRAINED) for line in lines if line.startswith(DRAINED)]
+
+
+def flower_checks(host: str, result: Result, workers: Iterable[str], known: Iterable[str]) -> list[Check]:
+    """Return the checks of Flower, of the workers that it has to list, and of those that it should not list.
+
+    :param workers: those that it has to list
+    :param known: all of the inventory
+    """
     listed = result.get("json")
     if listed is None:
         problem = failure(result) or "no answer"
-        missing = "unknown, Flower does not answer"
+        unknown = "unknown, Flower does not answer"
         return [
             check("flower", host, problem),
-            *(check("flower_lists_worker", worker, missing) for worker in workers),
+            *(check("flower_lists_worker", worker, unknown) for worker in workers),
         ]
-    problems = {worker: "" if listed.get(f"celery@{worker}") else "not online" for worker in workers}
+    missing = missing_workers(workers, listed)
+    problems = {worker: "not online" if worker in missing else "" for worker in workers}
     return [
         check("flower", host, "", "answers"),
         *(check("flower_lists_worker", worker, problem, "online") for worker, problem in problems.items()),
+        *(check("unknown_worker", worker, UNKNOWN) for worker in unknown_workers(listed, known)),
     ]
 
 
 def ping_checks(result: Result, workers: Iterable[str]) -> list[Check]:
-    """Return the checks of the workers that were pinged through the broker."""
-    problem = failure(result)
+    """Return the checks of the workers that were pinged through the broker, unless they are drained."""
+    problem, drained = failure(result), drained_workers(result)
     _text, named, names = problem.partition("no reply from: ")
     silent = names.split(", ")
     return [
@@ -75,16 +91,22 @@ def ping_checks(result: Result, workers: Iterable[str]) -> list[Check]:
             "replied",
         )
         for worker in workers
-    ]
+        if worker not in drained
+    ] + [{"check": "drained", "host": worker, "state": "ok", "message": RESUME} for worker in drained]
 
 
 def health_report(
-    hosts: Iterable[str], hostvars: HostVars, workers: Sequence[str], roles: Mapping[str, Sequence[str]]
+    hosts: Iterable[str],
+    hostvars: HostVars,
+    workers: Sequence[str],
+    known: Sequence[str],
+    roles: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
     """Return the checks of a cluster, and whether all of them are ok.
 
     :param hosts: hosts of the play that has registered the results, those that it has lost too
-    :param workers: those that Flower has to list and that were pinged
+    :param workers: those that Flower has to list, unless they are drained, and that were pinged
+    :param known: all workers of the inventory
     :param roles: the hosts of ``webservers``, ``flower`` and ``workers``
     """
     checks = []
@@ -93,8 +115,11 @@ def health_report(
         if host in roles["webservers"]:
             checks += control_plane_checks(host, results.get("__airflow_api_server_health", NO_RESULT))
         if host in roles["flower"]:
-            checks += flower_checks(host, results.get("__airflow_flower_workers", NO_RESULT), workers)
-            checks += ping_checks(results.get("__airflow_worker_monitor_ping", NO_RESULT), workers)
+            ping = results.get("__airflow_worker_monitor_ping", NO_RESULT)
+            listed = [worker for worker in workers if worker not in drained_workers(ping)]
+            flower = results.get("__airflow_flower_workers", NO_RESULT)
+            checks += flower_checks(host, flower, listed, known)
+            checks += ping_checks(ping, workers)
     for host in roles["workers"]:
         if (hostvars[host].get("__preflight_facts") or {}).get("unreachable"):
             checks.append(check("reachable", host, "unreachable, left out"))
@@ -102,7 +127,10 @@ def health_report(
 
 
 def health_summary(report: Mapping[str, Any]) -> list[str]:
-    """Return a line for each kind of check: how many are ok, and which hosts have which problem."""
+    """Return a line for each kind of check: how many are ok, and which hosts have which problem.
+
+    Drained workers are named.
+    """
     lines = []
     for name in dict.fromkeys(entry["check"] for entry in report["checks"]):
         entries = [entry for entry in report["checks"] if entry["check"] == name]
@@ -111,10 +139,29 @@ def health_summary(report: Mapping[str, Any]) -> list[str]:
             if entry["state"] != "ok":
                 problems.setdefault(entry["message"], []).append(entry["host"])
         ok = len(entries) - sum(map(len, problems.values()))
-        parts = [f"{ok} ok"] if ok else []
+        names = ", ".join(entry["host"] for entry in entries)
+        parts = [names if name == "drained" else f"{ok} ok"] if ok else []
         parts += [f"FAILED {', '.join(hosts)} ({message})" for message, hosts in problems.items()]
         lines.append(f"{name}: {'; '.join(parts)}")
     return lines
+
+
+def missing_workers(names: Iterable[str], listed: Mapping[str, bool]) -> list[str]:
+    """Return the workers that Flower does not list as online, sorted.
+
+    :param names: inventory names of workers
+    :param listed: what Flower's ``/api/workers?status=true`` returns
+    """
+    return sorted(name for name in names if not listed.get(f"celery@{name}"))
+
+
+def unknown_workers(listed: Mapping[str, bool], names: Iterable[str]) -> list[str]:
+    """Return the workers that Flower lists as online and the inventory does not have, sorted.
+
+    :param listed: what Flower's ``/api/workers?status=true`` returns
+    :param names: inventory names of all workers
+    """
+    return sorted({node.removeprefix("celery@") for node, online in listed.items() if online} - set(names))
 
 
 class FilterModule:
@@ -122,4 +169,10 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """Return the functions by filter name."""
-        return {"health_report": health_report, "health_summary": health_summary}
+        return {
+            "drained_workers": drained_workers,
+            "health_report": health_report,
+            "health_summary": health_summary,
+            "missing_workers": missing_workers,
+            "unknown_workers": unknown_workers,
+        }

@@ -12,6 +12,7 @@ from typing import Any
 
 # Of the one worker that each host has, and of others.
 WORKER_FILE = re.compile(r"worker(@.+)?\.env|airflow-worker(@.+)?\.service")
+DRAINED_FILE = "worker-drained"
 
 
 def workers_to_test(
@@ -20,20 +21,23 @@ def workers_to_test(
     """Return the workers of hosts whose services are newer than their last smoke test, sorted.
 
     All workers of ``hosts`` are returned when the services of a control host are newer than its last test.
+    Drained workers are not tested.
 
     :param hosts: hosts whose newer files have been registered as ``__airflow_smoke_test_changed``
     :param workers: the names of the workers of each host
     """
-    changed, control_changed = set(), False
+    changed, drained, control_changed = set(), set(), False
     for host in hosts:
         lines = hostvars[host]["__airflow_smoke_test_changed"]["stdout_lines"]
         # A warning of sudo may come first.
         for name in (Path(line).name for line in lines if line.startswith("/")):
-            if WORKER_FILE.fullmatch(name):
+            if name == DRAINED_FILE:
+                drained.add(host)
+            elif WORKER_FILE.fullmatch(name):
                 changed.add(host)
             else:
                 control_changed = True
-    tested = set(workers) & (set(hosts) if control_changed else changed)
+    tested = (set(workers) & (set(hosts) if control_changed else changed)) - drained
     return sorted(chain.from_iterable(workers[host] for host in tested))
 
 

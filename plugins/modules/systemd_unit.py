@@ -72,6 +72,10 @@ options:
       Whether a running service is restarted where it has to be. One that does not run is started anyway.
     type: bool
     default: true
+  unless_exists:
+    description: >-
+      Path of a file. While it exists, the service is neither enabled nor started; its files are written.
+    type: path
 attributes:
   check_mode:
     description: Reports what would change.
@@ -274,6 +278,7 @@ def main() -> None:
             "secret_files": {"type": "dict", "default": {}, "no_log": True},
             "secret_group": {"type": "str", "default": "root", "no_log": False},
             "restart": {"type": "bool", "default": True},
+            "unless_exists": {"type": "path"},
         },
         required_together=[("environment_file", "environment")],
         supports_check_mode=True,
@@ -296,14 +301,15 @@ def main() -> None:
             systemctl(module, "daemon-reload")
             properties = show()
         changed = True
-    if properties["UnitFileState"] != "enabled":
+    held = module.params["unless_exists"] is not None and Path(module.params["unless_exists"]).exists()
+    if properties["UnitFileState"] != "enabled" and not held:
         if not module.check_mode:
             systemctl(module, "enable", "--quiet", name)
         changed = True
     paths = [Path(file["path"]) for file in files]
     written = max((path.stat().st_mtime for path in paths if path.exists()), default=0)
     # Times have whole seconds: what was written just now is newer in any case.
-    needed = written_now or needs_start(properties, written)
+    needed = not held and (written_now or needs_start(properties, written))
     restart = needed and (module.params["restart"] or not runs(properties))
     if restart and not module.check_mode:
         systemctl(module, "restart", name)

@@ -20,13 +20,21 @@ def test_a_group_has_the_name_of_the_inventory() -> None:
         "triggerers": ["triggerers"],
         "workers": ["airflow_workers"],
     }
-    assert group_hosts(found, groups) == {"schedulers": ["a"], "triggerers": ["b"], "workers": ["c"]}
+    assert group_hosts(found, groups, "removed") == {
+        "schedulers": ["a"],
+        "triggerers": ["b"],
+        "workers": ["c"],
+    }
 
 
 def test_another_group_does_the_work_of_an_optional_one() -> None:
     for groups in ({"control": ["a"]}, {"control": ["a"], "triggerers": []}):
         found = inventory_groups({**NAMES, "schedulers": "control"}, groups, SUBSTITUTES, "excluded")
-        assert group_hosts(found, groups) == {"schedulers": ["a"], "triggerers": ["a"], "workers": []}
+        assert group_hosts(found, groups, "removed") == {
+            "schedulers": ["a"],
+            "triggerers": ["a"],
+            "workers": [],
+        }
         assert found["triggerers"] == ["control"]
 
 
@@ -35,7 +43,7 @@ def test_a_group_can_be_excluded_from_all_patterns() -> None:
     groups = {"schedulers": ["a"], "excluded": ["a"]}
     found = inventory_groups(NAMES, groups, {}, "excluded")
     assert found == {"schedulers": ["schedulers", "!excluded"], "triggerers": [], "workers": []}
-    assert group_hosts(found, groups)["schedulers"] == ["a"]
+    assert group_hosts(found, groups, "removed")["schedulers"] == ["a"]
 
 
 def test_a_group_that_the_inventory_lacks_is_in_no_pattern() -> None:

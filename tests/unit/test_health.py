@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from filter.health import health_report, health_summary
+from filter.health import drained_workers, health_report, health_summary, missing_workers, unknown_workers
 
 ROLES = {"webservers": ["web1", "web2"], "flower": ["flower1"], "workers": ["worker1", "worker2"]}
 WORKERS = ROLES["workers"]
@@ -30,7 +30,7 @@ def hostvars(**results: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def failed(**results: dict[str, Any]) -> set[tuple[str, str, str]]:
     """Return check, host and message of those that are not ok."""
-    report = health_report(HOSTS, hostvars(**results), WORKERS, ROLES)
+    report = health_report(HOSTS, hostvars(**results), WORKERS, WORKERS, ROLES)
     found = {
         (check["check"], check["host"], check["message"])
         for check in report["checks"]
@@ -41,7 +41,7 @@ def failed(**results: dict[str, Any]) -> set[tuple[str, str, str]]:
 
 
 def test_a_healthy_cluster() -> None:
-    report = health_report(HOSTS, hostvars(), WORKERS, ROLES)
+    report = health_report(HOSTS, hostvars(), WORKERS, WORKERS, ROLES)
     assert report["healthy"]
     assert {"check": "scheduler", "host": "web2", "state": "ok", "message": "healthy"} in report["checks"]
     assert len(report["checks"]) == 2 * 5 + 1 + 2 + 2
@@ -79,6 +79,7 @@ def test_hosts_that_cannot_be_reached_or_were_lost_before() -> None:
             "web2": {},
         },
         WORKERS,
+        WORKERS,
         ROLES,
     )
     assert [(check["host"], check["message"]) for check in report["checks"]] == [
@@ -106,7 +107,7 @@ def test_a_ping_that_fails_itself() -> None:
 
 def test_a_worker_that_the_run_has_left_out() -> None:
     variables = hostvars(worker2={"__preflight_facts": {"unreachable": True}})
-    report = health_report(HOSTS, variables, ["worker1"], ROLES)
+    report = health_report(HOSTS, variables, ["worker1"], WORKERS, ROLES)
     assert not report["healthy"]
     assert health_summary(report)[-2:] == [
         "worker_answers_ping: 1 ok",
@@ -120,3 +121,36 @@ def test_the_summary_groups_hosts_by_problem() -> None:
         for host, state, message in [("a", "ok", ""), ("b", "failed", "late"), ("c", "failed", "late")]
     ]
     assert health_summary({"checks": checks}) == ["ping: 1 ok; FAILED b, c (late)"]
+
+
+def test_a_drained_worker_is_no_problem_and_named() -> None:
+    variables = hostvars(
+        flower1={
+            "__airflow_flower_workers": {"json": {"celery@worker1": True, "celery@worker2": False}},
+            "__airflow_worker_monitor_ping": {"rc": 0, "stdout_lines": ["drained: worker2"]},
+        }
+    )
+    report = health_report(HOSTS, variables, WORKERS, WORKERS, ROLES)
+    assert report["healthy"]
+    assert "drained: worker2" in health_summary(report)
+    assert "flower_lists_worker: 1 ok" in health_summary(report)
+
+
+def test_a_worker_that_the_inventory_does_not_have() -> None:
+    listed = {
+        "json": {"celery@worker1": True, "celery@worker2": True, "celery@old": True, "celery@older": False}
+    }
+    assert {
+        (name, host) for name, host, _message in failed(flower1={"__airflow_flower_workers": listed})
+    } == {("unknown_worker", "old")}
+
+
+def test_missing_and_unknown_workers() -> None:
+    listed = {"celery@worker1": True, "celery@worker2": False, "celery@other": True}
+    assert missing_workers(["worker3", "worker2", "worker1"], listed) == ["worker2", "worker3"]
+    assert unknown_workers(listed, ["worker1", "worker2"]) == ["other"]
+
+
+def test_drained_workers_of_a_ping_that_was_not_run() -> None:
+    assert drained_workers({}) == []
+    assert drained_workers({"stdout_lines": ["drained: a", "other"]}) == ["a"]

@@ -63,3 +63,14 @@ def test_all_workers_of_a_host_are_tested_when_one_has_changed(newer: str) -> No
     hostvars = {"worker1": host(newer), "worker2": host()}
     workers = {"worker1": ["worker1", "worker1.gpu"], "worker2": ["worker2"]}
     assert workers_to_test(hostvars, hostvars, workers) == ["worker1", "worker1.gpu"]
+
+
+def test_a_drained_worker_is_not_tested() -> None:
+    drained = {
+        "__airflow_smoke_test_changed": {
+            "stdout_lines": ["/etc/airflow/worker-drained", "/etc/airflow/worker.env"]
+        }
+    }
+    assert workers_to_test({"worker1": drained}, {"worker1": drained}, WORKERS) == []
+    hostvars = {"control": host("scheduler"), "worker1": drained, "worker2": host()}
+    assert workers_to_test(hostvars, hostvars, WORKERS) == ["worker2"]

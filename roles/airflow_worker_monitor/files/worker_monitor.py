@@ -1,6 +1,7 @@
 """Monitor the workers that the inventory expects, by the heartbeats they send to the broker anyway.
 
 Asks a worker only how many slots it has. Writes each change to the journal, and the state of all to STATUS.
+Also reports workers that run and are not in the inventory.
 """
 
 from __future__ import annotations
@@ -22,11 +23,16 @@ if TYPE_CHECKING:
 
 # Written by the role: the queues of each worker.
 WORKERS = Path("/etc/airflow/worker-monitor.json")
+# Written by playbooks/drain.yml: an empty file for each worker that is drained.
+DRAINED = Path("/etc/airflow/drained-workers")
 STATUS = Path("/run/airflow-worker-monitor/status.json")
 # Seconds: from one check of all workers to the next, and from one question for a worker's slots to the next.
 CHECK_INTERVAL = 2.0
 ASK_INTERVAL = 10.0
 REPLY_TIMEOUT = 1.0
+# Seconds for which a run of site.yml may have started a worker that it has not yet told this monitor of.
+UNKNOWN_GRACE = 60.0
+UNKNOWN = "takes tasks, and is not in the inventory"
 # systemd's priorities of a line, for the journal.
 ERROR, NOTICE = "<3>", "<5>"
 
@@ -82,19 +88,34 @@ class Worker:
 
 
 @dataclass
+class UnknownWorker:
+    """A worker that the inventory does not have: when it was first and last heard."""
+
+    first: float
+    last: float
+
+
+@dataclass
 class Monitor:
     """All workers, and the problems that were found."""
 
     workers: dict[str, Worker]
     timeout: float
+    unknown: dict[str, UnknownWorker] = field(default_factory=dict)
+    drained: set[str] = field(default_factory=set)
     broker_lost: float | None = None
     broker_error: str = ""
     problems: dict[str, str] = field(default_factory=dict)
 
     def receive(self, event: Mapping[str, Any]) -> None:
         """Take in an event of any worker."""
-        if worker := self.workers.get(event["hostname"].removeprefix("celery@")):
-            worker.receive(event, time.monotonic())
+        name, now = event["hostname"].removeprefix("celery@"), time.monotonic()
+        if worker := self.workers.get(name):
+            worker.receive(event, now)
+        elif event["type"] == "worker-offline":
+            self.unknown.pop(name, None)
+        else:
+            self.unknown.setdefault(name, UnknownWorker(now, now)).last = now
 
     def to_ask(self, now: float) -> list[str]:
         """Return the node names of the workers to ask for their slots, and count them as asked."""
@@ -113,11 +134,16 @@ class Monitor:
         """Return what is wrong: a sentence for each worker, and one for the broker."""
         if self.broker_lost is not None:
             # Nothing can be heard of the workers: what was known of them stands.
-            found = {name: self.problems.get(name) for name in self.workers}
+            found = {name: self.problems.get(name) for name in [*self.workers, *self.unknown]}
             if now - self.broker_lost > self.timeout:
                 found["broker"] = f"does not answer: {self.broker_error}"
         else:
-            found = {name: worker.problem(now, self.timeout) for name, worker in self.workers.items()}
+            self.unknown = {k: seen for k, seen in self.unknown.items() if now - seen.last <= self.timeout}
+            found = {
+                **{name: worker.problem(now, self.timeout) for name, worker in self.workers.items()},
+                **{name: UNKNOWN for name, seen in self.unknown.items() if now - seen.first > UNKNOWN_GRACE},
+                **dict.fromkeys(self.drained),
+            }
         return {name: problem for name, problem in found.items() if problem}
 
     def lose_broker(self, error: Exception) -> None:
@@ -137,18 +163,27 @@ class Monitor:
 
     def report(self) -> None:
         """Write the state of all workers to STATUS, and each change of it to the journal."""
+        self.drained = {path.name for path in DRAINED.iterdir()} if DRAINED.is_dir() else set()
         found = self.find_problems(time.monotonic())
         for name, problem in sorted(found.items()):
             if problem != self.problems.get(name):
                 print(f"{ERROR}{name}: {problem}", flush=True)
         for name in sorted(self.problems.keys() - found.keys()):
-            print(f"{NOTICE}{name}: healthy again", flush=True)
+            state = (
+                "gone"
+                if self.problems[name] == UNKNOWN
+                else "drained"
+                if name in self.drained
+                else "healthy again"
+            )
+            print(f"{NOTICE}{name}: {state}", flush=True)
         self.problems = found
         workers = {
             name: {
                 "active": worker.active,
                 "slots": worker.slots,
                 "queues": worker.queues,
+                "drained": name in self.drained,
                 "problem": found.get(name),
             }
             for name, worker in self.workers.items()

@@ -11,7 +11,7 @@ import pytest
 import worker_monitor
 from celery.contrib.testing.worker import start_worker
 from kombu.exceptions import OperationalError
-from worker_monitor import ASK_INTERVAL, Monitor, Worker, ask_stats, create_app
+from worker_monitor import ASK_INTERVAL, UNKNOWN, UNKNOWN_GRACE, Monitor, Worker, ask_stats, create_app
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,7 +171,9 @@ def test_changes_are_reported_once_and_the_status_is_written(
     clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status = tmp_path / "status.json"
+    drained = tmp_path / "drained"
     monkeypatch.setattr(worker_monitor, "STATUS", status)
+    monkeypatch.setattr(worker_monitor, "DRAINED", drained)
     clock.now = 21.0
     monitor = Monitor({"v": worker(slots=None), "w": worker()}, TIMEOUT)
     monitor.receive(event(hostname="celery@v"))
@@ -181,8 +183,14 @@ def test_changes_are_reported_once_and_the_status_is_written(
     assert json.loads(status.read_text()) == {
         "problems": {"w": "no heartbeat for 20 s"},
         "workers": {
-            "v": {"active": 0, "slots": None, "queues": ["default"], "problem": None},
-            "w": {"active": 0, "slots": 2, "queues": ["default"], "problem": "no heartbeat for 20 s"},
+            "v": {"active": 0, "slots": None, "queues": ["default"], "drained": False, "problem": None},
+            "w": {
+                "active": 0,
+                "slots": 2,
+                "queues": ["default"],
+                "drained": False,
+                "problem": "no heartbeat for 20 s",
+            },
         },
     }
 
@@ -196,3 +204,39 @@ def test_changes_are_reported_once_and_the_status_is_written(
     monitor.report()
     assert capsys.readouterr().out == "<5>w: healthy again\n"
     assert json.loads(status.read_text())["problems"] == {}
+
+    monitor.receive(event("worker-offline"))
+    clock.now = 63.0
+    monitor.receive(event(hostname="celery@v"))
+    monitor.report()
+    assert capsys.readouterr().out == "<3>w: stopped\n"
+    drained.mkdir()
+    (drained / "w").touch()
+    monitor.report()
+    assert capsys.readouterr().out == "<5>w: drained\n"
+    assert json.loads(status.read_text())["workers"]["w"]["drained"]
+
+
+def test_a_worker_that_is_not_in_the_inventory_is_reported_after_a_while(clock: Clock) -> None:
+    monitor = Monitor({"w": worker(seen=1000.0)}, TIMEOUT)
+    for clock.now in (0.0, UNKNOWN_GRACE, UNKNOWN_GRACE + 1):
+        assert monitor.find_problems(clock.now) == {}
+        monitor.receive(event(hostname="celery@old"))
+    assert monitor.find_problems(clock.now) == {"old": UNKNOWN}
+    monitor.receive(event("worker-offline", hostname="celery@old"))
+    assert monitor.find_problems(clock.now) == {}
+
+
+def test_an_unknown_worker_that_is_silent_is_gone(clock: Clock) -> None:
+    monitor = Monitor({}, TIMEOUT)
+    for clock.now in (0.0, UNKNOWN_GRACE + 1):
+        monitor.receive(event(hostname="celery@old"))
+    assert monitor.find_problems(clock.now) == {"old": UNKNOWN}
+    assert monitor.find_problems(clock.now + TIMEOUT + 1) == {}
+
+
+def test_a_drained_worker_is_no_problem() -> None:
+    monitor = Monitor({"w": worker()}, TIMEOUT, drained={"w"})
+    assert monitor.find_problems(TIMEOUT + 1) == {}
+    monitor.drained.clear()
+    assert monitor.find_problems(TIMEOUT + 1).keys() == {"w"}
