@@ -347,6 +347,7 @@ RUNS = {
         airflow_flower_certificate_file="{{ airflow_tls_certificate_file }}",
         airflow_flower_key_file="{{ airflow_tls_key_file }}",
     ),
+    "drain": Run({"airflow_worker_drain_timeout": 0}, ["playbooks/drain.yml", "--limit=all"]),
     "airflow_version": Run({"airflow_version": "3.0.0"}),
     "airflow_group_names": Run({"airflow_group_names": {"workers": "nowhere", "masters": "celery"}}),
     "airflow_results": Run({"airflow_results_host": "elsewhere", "airflow_results_port": 5434}),
@@ -833,6 +834,7 @@ FLOWER_AND_WORKER = [
         ],
         ["4096", "65536", "1.500000s", str(2 << 30), "131072"],
     ),
+    Row("airflow_worker_drain_timeout", 700, refused("drain", "airflow_worker_drain_timeout of"), []),
     # That it keeps what it promises is tested with lab_credentials.
     Row(
         "airflow_worker_isolate_tasks",
