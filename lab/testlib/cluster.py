@@ -6,6 +6,7 @@ import json
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -145,13 +146,20 @@ class Cluster:
     def url(self, host: Host, port: int) -> str:
         return f"{'https' if self.authority else 'http'}://{host.address}:{port}"
 
+    def airflow_url(self, host: Host | None = None) -> str:
+        """Return where the API server of a host is, by default the first one's, not where people reach it."""
+        return self.url(host or self.one("webservers"), 8080) + self.path("airflow_base_url")
+
+    def path(self, name: str) -> str:
+        """Return the path of a URL of the inventory, empty for the root."""
+        return urlsplit(str(self.variable(name, ""))).path.rstrip("/")
+
     def airflow(self, host: Host | None = None) -> Airflow:
         """Return a session with the API server of a host, by default the first one's."""
-        url = self.url(host or self.one("webservers"), 8080)
-        return Airflow(url, "admin", self.secrets["airflow_admin_password"])
+        return Airflow(self.airflow_url(host), "admin", self.secrets["airflow_admin_password"])
 
     def flower(self) -> Flower:
-        url = self.url(self.one("flower"), 5555)
+        url = self.url(self.one("flower"), 5555) + self.path("airflow_flower_base_url")
         return Flower(url, "flower", self.secrets["airflow_flower_password"])
 
     def broker(self, user: str = "scheduler") -> redis.Redis:

@@ -1,4 +1,4 @@
-"""The examples in docs/settings.md, which tests run as they stand."""
+"""The examples in the documentation, most of them in docs/settings.md, which tests run as they stand."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import yaml
 
 from testlib.cluster import PROJECT
 
-PAGE = (PROJECT / "docs" / "settings.md").read_text(encoding="utf-8")
 
-
-def blocks(language: str) -> list[str]:
-    """Return the blocks of code in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+def blocks(language: str, page: str = "settings") -> list[str]:
+    """Return the blocks of code in a language that a page of the documentation has."""
+    text = (PROJECT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 # Each variable is there once.

@@ -111,7 +111,7 @@ def test_a_worker_cannot_sign_a_session(cluster: Cluster) -> None:
     def signs_in(key: str) -> bool:
         user = "1"
         cookie = f"{user}|{hmac.new(key.encode(), user.encode(), 'sha512').hexdigest()}"
-        url = f"{cluster.url(cluster.one('webservers'), 8080)}/auth/login/"
+        url = f"{cluster.airflow_url()}/auth/login/"
         answer = requests.get(url, cookies={"remember_token": cookie}, allow_redirects=False, timeout=20)
         return "_token" in answer.cookies
 

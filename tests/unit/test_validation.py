@@ -75,6 +75,9 @@ DISK = "Free some, or lower the variable"
 ALONE = {ARGUMENT, ARGUMENT_VALUE, ARGUMENT_CHOICE, DISK}
 PACKAGES = "not other options of pip or paths"
 CONNECTIONS = "in quotes if YAML reads it as another type"
+ADDRESS = "without a login or a query, for example https://airflow.example.com/"
+PATH_URL = "https://company.test/airflow"
+HTTP_URL = "http://company.test/airflow"
 NUMBERS: list[tuple[str, str, int, str]] = [
     ("airflow", "airflow_parallelism", 1, "Set whole numbers"),
     ("airflow", "airflow_max_active_tasks_per_dag", 1, "Set whole numbers"),
@@ -285,6 +288,60 @@ CASES: list[Case] = [
         "airflow-api",
     ),
     *accepted("airflow", "airflow_execution_api_url", "https://[2001:db8::1]:8443/execution/"),
+    Case(
+        "airflow",
+        "airflow_execution_api_url",
+        "http://lb/execution/",
+        ADDRESS,
+        {"airflow_base_url": PATH_URL},
+    ),
+    Case(
+        "airflow",
+        "airflow_execution_api_url",
+        "http://lb/airflow/execution",
+        None,
+        {"airflow_base_url": PATH_URL},
+    ),
+    # Where people reach the UI, and Flower.
+    *(
+        case
+        for role, name, said in (
+            ("airflow", "airflow_base_url", ADDRESS),
+            ("airflow_flower", "airflow_flower_base_url", "write it as an http or https URL"),
+        )
+        for case in [
+            *refused(
+                role,
+                name,
+                said,
+                "airflow.company.test",
+                "ftp://airflow.company.test",
+                "http://user:secret@airflow.company.test/",
+                "http://airflow.company.test/?a=b",
+                "http://airflow.company.test/$HOME",
+                "http://airflow.company.test/a b",
+                "http://airflow.company.test/\n",
+            ),
+            *accepted(role, name, "", "http://airflow.company.test", "http://[2001:db8::1]:8080/airflow/"),
+        ]
+    ),
+    *refused("airflow", "airflow_base_url", "TLS ends at one of them", PATH_URL),
+    Case("airflow", "airflow_base_url", PATH_URL, None, {"airflow_proxy_addresses": ["192.0.2.7"]}),
+    Case("airflow", "airflow_base_url", PATH_URL, None, TLS),
+    Case("airflow", "airflow_base_url", "http://airflow.company.test/", "with which http is refused", TLS),
+    *accepted("airflow_flower", "airflow_flower_base_url", "https://company.test/flower"),
+    Case("airflow_flower", "airflow_flower_base_url", "http://flower.company.test/", "as one of https", TLS),
+    *refused(
+        "airflow",
+        "airflow_proxy_addresses",
+        "of the proxies, not of everybody",
+        ["proxy.company.test"],
+        ["10.0.0.1/8"],
+        ["0.0.0.0/0"],
+        ["::/0"],
+        ["*"],
+    ),
+    *accepted("airflow", "airflow_proxy_addresses", ["192.0.2.0/24", "2001:db8::1"]),
     # Facts, which come from the hosts.
     *(
         fact("Change the name with", nodename=name)

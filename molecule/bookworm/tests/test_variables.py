@@ -59,6 +59,7 @@ DAG_FILES = {"broken.py": "import no_such_module\n", "variables.py": DAG}
 
 # A second address of the host, which only this inventory knows.
 ADDRESS = "198.18.3.11"
+PATH = "/tools/airflow"
 SENTINEL = "# Written by hand"
 CA_DIRECTORY = "/var/tmp/lab-ca"  # noqa: S108 - on the host
 INDEX_PORT = 8999
@@ -108,12 +109,12 @@ class After:
     @cached_property
     def airflow(self) -> Airflow:
         login = VALUES["airflow_admin_username"], VALUES["airflow_admin_password"]
-        return Airflow(f"http://{ADDRESS}:8081", *login)
+        return Airflow(f"http://{ADDRESS}:8081{PATH}", *login)
 
     @cached_property
     def flower(self) -> Flower:
         login = VALUES["airflow_flower_username"], VALUES["airflow_flower_password"]
-        return Flower(f"http://{ADDRESS}:5556", *login)
+        return Flower(f"http://{ADDRESS}:5556/flower", *login)
 
     @cached_property
     def worker(self) -> dict[str, Any]:
@@ -318,6 +319,8 @@ def certificate_run(server: str, **values: str | bool) -> Run:
     return Run(
         {
             "airflow_tls_enabled": True,
+            "airflow_base_url": "",
+            "airflow_flower_base_url": "",
             "airflow_execution_api_url": f"https://{ADDRESS}:8081/execution/",
             **{f"airflow_{name}_sslmode": "prefer" for name in ("database", "results")},
             **{f"airflow_{name}_ca_file": "" for name in ("database", "results", "api")},
@@ -489,10 +492,16 @@ AIRFLOW = [
         [ADDRESS],
     ),
     Row(
+        "airflow_base_url",
+        "http://airflow.company.test/tools/airflow/",
+        environment("airflow-worker", "API__BASE_URL"),
+        "http://airflow.company.test/tools/airflow/",
+    ),
+    Row(
         "airflow_execution_api_url",
-        f"http://{ADDRESS}:8081/execution/",
+        f"http://{ADDRESS}:8081{PATH}/execution/",
         environment("airflow-worker", "CORE__EXECUTION_API_SERVER_URL"),
-        f"http://{ADDRESS}:8081/execution/",
+        f"http://{ADDRESS}:8081{PATH}/execution/",
     ),
     Row(
         "airflow_dags_source",
@@ -516,9 +525,17 @@ FIREWALL = [
         look=output("systemctl is-enabled airflow-firewall"),
         found="enabled",
     ),
-    # The tests reach both from the first addresses of the network.
-    Row("airflow_firewall_ui_sources", ["198.18.3.0/25"], let_in(8081), "198.18.3.0/25"),
-    Row("airflow_firewall_flower_sources", ["198.18.3.0/26"], let_in(5556), "198.18.3.0/26"),
+    # The tests reach both from the first addresses of the network, and without the proxy.
+    Row("airflow_firewall_ui_sources", ["198.18.3.0/25"], let_in(8081), "{ 198.18.3.0/25, 198.18.4.0/24 }"),
+    Row(
+        "airflow_firewall_flower_sources", ["198.18.3.0/26"], let_in(5556), "{ 198.18.3.0/26, 198.18.4.0/24 }"
+    ),
+    Row(
+        "airflow_proxy_addresses",
+        ["198.18.4.0/24"],
+        output("systemctl cat airflow-api-server | grep -oE 'FORWARDED_ALLOW_IPS=.*|--proxy-headers'"),
+        "--proxy-headers\nFORWARDED_ALLOW_IPS=198.18.4.0/24",
+    ),
 ]
 
 # With TLS, the others would be other ones: the scenario `split` has it.
@@ -788,6 +805,12 @@ OBJECTS = [
 FLOWER_AND_WORKER = [
     Row("airflow_flower_bind_address", ADDRESS, listening(5556), {f"{ADDRESS}:5556"}),
     Row("airflow_flower_port", 5556, listening(5556), {f"{ADDRESS}:5556"}),
+    Row(
+        "airflow_flower_base_url",
+        "http://flower.company.test/flower",
+        lambda after: after.flower.online(),
+        {"celery@single"},
+    ),
     Row("airflow_flower_username", "lab-flower", lambda after: after.flower.online(), {"celery@single"}),
     Row("airflow_flower_password", password(), lambda after: after.flower.online(), {"celery@single"}),
     Row(

@@ -17,14 +17,20 @@ read_only = True
 for page in (Healthcheck, Metrics):
     page.get = authenticated(page.get)
 
-# One file has both. Browsers that have been here once come back by HTTPS alone.
+# One file has both.
 certfile = keyfile = os.environ.get("AIRFLOW__LAKEHOUSE__FLOWER_CERTIFICATE")
-if certfile:
+
+# Where people come by HTTPS, to Flower or to a proxy.
+if os.environ.get("AIRFLOW__LAKEHOUSE__FLOWER_SECURE_COOKIES"):
+    settings["xsrf_cookie_kwargs"] = {"secure": True}
+
+# Browsers that have been here once come back by HTTPS alone.
+transport_security = os.environ.get("AIRFLOW__LAKEHOUSE__FLOWER_STRICT_TRANSPORT_SECURITY")
+if transport_security:
     set_default_headers = BaseHandler.set_default_headers
 
     def set_headers(handler: BaseHandler) -> None:
         set_default_headers(handler)
-        handler.set_header("Strict-Transport-Security", "max-age=31536000")
+        handler.set_header("Strict-Transport-Security", transport_security)
 
     BaseHandler.set_default_headers = set_headers
-    settings["xsrf_cookie_kwargs"] = {"secure": True}

@@ -112,17 +112,24 @@ print(json.dumps([settings.get("ssl_options"), answer.code, headers]))
 
 
 @pytest.mark.parametrize("path", ["", "/etc/airflow/flower.pem"])
-def test_with_a_certificate_flower_speaks_tls_and_says_so(path: str) -> None:
-    environment = os.environ | ({"AIRFLOW__LAKEHOUSE__FLOWER_CERTIFICATE": path} if path else {})
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("transport", ["", "max-age=31536000"])
+def test_flower_says_what_holds_for_https(path: str, *, secure: bool, transport: str) -> None:
+    options = {
+        "FLOWER_CERTIFICATE": path,
+        "FLOWER_SECURE_COOKIES": "True" if secure else "",
+        "FLOWER_STRICT_TRANSPORT_SECURITY": transport,
+    }
+    environment = os.environ | {f"AIRFLOW__LAKEHOUSE__{name}": value for name, value in options.items()}
     command = [sys.executable, "-c", TLS, str(CONFIG)]
     done = subprocess.run(
         command, env=environment, check=True, stdout=subprocess.PIPE, text=True, timeout=120
     )
-    options, status, headers = json.loads(done.stdout.splitlines()[-1])
+    tls, status, headers = json.loads(done.stdout.splitlines()[-1])
     assert status == 200
-    assert options == ({"certfile": path, "keyfile": path} if path else None)
-    assert headers.get("strict-transport-security") == ("max-age=31536000" if path else None)
-    assert ("secure" in headers["set-cookie"].lower()) is bool(path)
+    assert tls == ({"certfile": path, "keyfile": path} if path else None)
+    assert headers.get("strict-transport-security") == (transport or None)
+    assert ("secure" in headers["set-cookie"].lower()) is secure
 
 
 def test_flower_stops_no_worker(statuses: dict[str, int]) -> None:

@@ -1,0 +1,140 @@
+"""People reach Airflow and Flower through a proxy with TLS, at a path or at a host of its own."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import socket
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+import yaml
+from testlib import run_site, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from testlib import Airflow, Cluster
+
+TIMEOUT = 20
+
+
+@pytest.fixture(autouse=True)
+def _names_of_the_company(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the controller know the names of the proxy, and its authority."""
+    find, proxy = socket.getaddrinfo, cluster.host("servers").address
+
+    def getaddrinfo(host: str, *args: Any, **options: Any) -> Any:
+        return find(proxy if str(host).endswith("company.test") else host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setitem(os.environ, "REQUESTS_CA_BUNDLE", str(cluster.directory / "ca.pem"))
+
+
+def wait_served(url: str, **options: Any) -> None:
+    """Wait until what was restarted answers."""
+    wait_for(f"answer at {url}", lambda: requests.get(url, timeout=TIMEOUT, **options).ok, bool, timeout=60)
+
+
+def sign_in(url: str, username: str, password: str) -> requests.Session:
+    """Sign in with the form, as a browser does."""
+    session = requests.Session()
+    form = session.get(f"{url}/auth/login/", timeout=TIMEOUT)
+    (token,) = re.findall(r'name="csrf_token"[^>]*value="([^"]+)"', form.text)
+    session.post(
+        form.url,
+        data={"csrf_token": token, "username": username, "password": password},
+        headers={"Referer": form.url},
+        timeout=TIMEOUT,
+    )
+    return session
+
+
+def cookies(session: requests.Session) -> dict[str, tuple[str, bool]]:
+    """Return path and Secure of each cookie."""
+    return {cookie.name: (cookie.path, cookie.secure) for cookie in session.cookies}
+
+
+def assert_served(cluster: Cluster, base_url: str, flower_url: str) -> None:
+    """Assert that the UI, the API and Flower work at these addresses."""
+    url, path = base_url.rstrip("/"), urlsplit(base_url).path.rstrip("/")
+    page = requests.get(base_url, timeout=TIMEOUT)
+    assert page.ok
+    assert f'<base href="{path}/"' in page.text
+    # Browsers would keep to it for all else on the host.
+    assert page.headers.get("Strict-Transport-Security") == (None if path else "max-age=31536000")
+
+    session = sign_in(url, "admin", cluster.secrets["airflow_admin_password"])
+    assert cookies(session) == dict.fromkeys(("session", "_token"), (f"{path}/", True))
+    assert session.get(f"{url}/api/v2/dags", timeout=TIMEOUT).ok
+    assert not sign_in(url, "admin", "a wrong password").cookies.get("_token")
+
+    login = ("flower", cluster.secrets["airflow_flower_password"])
+    assert requests.get(flower_url, timeout=TIMEOUT).status_code == 401
+    page = requests.get(flower_url, auth=login, timeout=TIMEOUT)
+    assert page.ok
+    assert ("Strict-Transport-Security" in page.headers) == (not path)
+    (script,) = re.findall(r'src="([^"]*/js/flower.js[^"]*)"', page.text)
+    assert requests.get(f"https://{urlsplit(flower_url).hostname}{script}", auth=login, timeout=TIMEOUT).ok
+    workers = requests.get(f"{flower_url.rstrip('/')}/api/workers", auth=login, timeout=TIMEOUT)
+    assert list(workers.json()) == ["celery@worker1"]
+
+
+def test_people_reach_both_at_a_path(cluster: Cluster) -> None:
+    assert_served(cluster, "https://company.test/airflow", "https://company.test/flower")
+
+
+def test_workers_and_schedulers_have_the_address_for_links(cluster: Cluster) -> None:
+    for name, unit in (("control", "airflow-scheduler"), ("worker1", "airflow-worker")):
+        environment = cluster.host(name).environment(unit)
+        assert environment["AIRFLOW__API__BASE_URL"] == "https://company.test/airflow"
+        assert (
+            environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"]
+            == "http://airflow-api:8080/airflow/execution/"
+        )
+
+
+def test_only_the_proxy_is_believed(cluster: Cluster, airflow: Airflow) -> None:
+    """A server that takes a request for one by https marks the cookies that it removes as Secure."""
+
+    def is_https(url: str, **headers: str) -> bool:
+        answer = requests.get(f"{url}/auth/logout", headers=headers, allow_redirects=False, timeout=TIMEOUT)
+        assert answer.headers["Location"] == "https://company.test/airflow/auth/login/"
+        return "secure" in re.findall("_token=.*", answer.headers["Set-Cookie"])[0].lower()
+
+    del cluster
+    assert is_https("https://company.test/airflow")
+    assert not is_https(airflow.url, **{"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"})
+
+
+@pytest.fixture
+def _a_host_of_its_own(cluster: Cluster, tmp_path: Path) -> Iterator[None]:
+    inventory = copy.deepcopy(cluster.content)
+    inventory["vars"] |= {
+        "airflow_base_url": "https://airflow.company.test/",
+        "airflow_flower_base_url": "https://flower.company.test/",
+        # The proxy is let in nevertheless.
+        "airflow_firewall_ui_sources": [],
+        "airflow_firewall_flower_sources": [],
+    }
+    path = tmp_path / "hosts.yml"
+    path.write_text(yaml.safe_dump({"all": inventory}), encoding="utf-8")
+    login = ("flower", cluster.secrets["airflow_flower_password"])
+    run_site(path, "--tags=firewall,webservers,flower").assert_success()
+    wait_served("https://airflow.company.test/")
+    wait_served("https://flower.company.test/api/workers", auth=login)
+    yield
+    run_site(cluster.inventory, "--tags=firewall,webservers,flower").assert_success()
+    wait_served("https://company.test/airflow/")
+    wait_served("https://company.test/flower/", auth=login)
+
+
+@pytest.mark.usefixtures("_a_host_of_its_own")
+def test_people_reach_both_at_hosts_of_their_own(cluster: Cluster) -> None:
+    assert_served(cluster, "https://airflow.company.test/", "https://flower.company.test/")
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"http://{cluster.host('control').address}:8080/", timeout=TIMEOUT)
