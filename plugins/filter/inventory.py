@@ -100,12 +100,30 @@ def worker_queue(name: str) -> str:
     return f"host.{name}"
 
 
-def worker_queues(hosts: Iterable[str], hostvars: HostVars) -> dict[str, list[str]]:
-    """Return the queues that each worker reads, its own queue included."""
+def worker_name(host: str, instance: str = "") -> str:
+    """Return the name of a worker: that of its host, or where a host runs several, one made of both."""
+    return f"{host}.{instance}" if instance else host
+
+
+def worker_names(hosts: Iterable[str], hostvars: HostVars) -> dict[str, list[str]]:
+    """Return the names of the workers of each host."""
     return {
-        host: [*(hostvars[host].get("airflow_worker_queues") or DEFAULT_QUEUES), worker_queue(host)]
+        host: [
+            worker_name(host, instance)
+            for instance in ("", *(hostvars[host].get("airflow_worker_instances") or {}))
+        ]
         for host in sorted(hosts)
     }
+
+
+def worker_queues(hosts: Iterable[str], hostvars: HostVars) -> dict[str, list[str]]:
+    """Return the queues that each worker reads, its own queue included."""
+    queues = {}
+    for host in sorted(hosts):
+        queues[host] = hostvars[host].get("airflow_worker_queues") or DEFAULT_QUEUES
+        for instance, settings in (hostvars[host].get("airflow_worker_instances") or {}).items():
+            queues[worker_name(host, instance)] = settings["queues"]
+    return {name: [*found, worker_queue(name)] for name, found in queues.items()}
 
 
 def answered(variables: Mapping[str, Any]) -> bool:
@@ -221,6 +239,8 @@ class FilterModule:
             "refused_variables": refused_variables,
             "unnamed_servers": unnamed_servers,
             "unset_variables": unset_variables,
+            "worker_name": worker_name,
+            "worker_names": worker_names,
             "worker_queue": worker_queue,
             "worker_queues": worker_queues,
         }

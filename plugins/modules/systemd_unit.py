@@ -111,6 +111,13 @@ restart_needed:
   description: Whether the service still has to be restarted, because O(restart) is false.
   returned: always
   type: bool
+instances:
+  description: >-
+    Names of the instances of the unit that have a unit file in C(/etc/systemd/system), in alphabetical order:
+    V(gpu) for C(example@gpu.service), where the unit is C(example.service).
+  returned: always
+  type: list
+  elements: str
 """
 
 import os
@@ -121,6 +128,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+UNITS = Path("/etc/systemd/system")
 PROPERTIES = ("ActiveState", "ExecMainStartTimestamp", "NeedDaemonReload", "UnitFileState")
 # A value in quotes may have several lines; what looks like a name in one is none.
 VARIABLE = re.compile(r'^(?P<name>\w+)=(?P<value>"(?:\\.|[^"\\])*"|[^\n]*)$', re.MULTILINE | re.DOTALL)
@@ -175,6 +183,12 @@ def changed_secret(before: str, after: str) -> tuple[str, str]:
     return ("(hidden)\n", "(hidden, changed)\n") if before != after else ("", "")
 
 
+def instances(name: str, directory: Path) -> list[str]:
+    """Return the names of the instances of a unit with a unit file in a directory, sorted."""
+    prefix = f"{name.removesuffix('.service')}@"
+    return sorted(path.stem.removeprefix(prefix) for path in directory.glob(f"{prefix}?*.service"))
+
+
 def read(path: Path) -> str:
     """Return the content of a file, empty if there is none."""
     return path.read_text(encoding="utf-8") if path.exists() else ""
@@ -220,8 +234,10 @@ def managed_files(module: AnsibleModule) -> tuple[list[dict[str, Any]], list[tup
     """Return the files of the service, and of each its path and what to show of it, before and after."""
     files, root = list(module.params["files"]), {"owner": "root", "group": "root"}
     if module.params["unit"] is not None:
-        unit_file = f"/etc/systemd/system/{module.params['name']}"
-        files.append(root | {"path": unit_file, "content": module.params["unit"], "mode": "0644"})
+        files.append(
+            root
+            | {"path": str(UNITS / module.params["name"]), "content": module.params["unit"], "mode": "0644"}
+        )
     diffs = [(file["path"], read(Path(file["path"])), file["content"]) for file in files]
     for path, content in module.params["secret_files"].items():
         secret = {"path": path, "content": content, "group": module.params["secret_group"]}
@@ -296,6 +312,7 @@ def main() -> None:
         changed=changed or restart,
         restarted=restart,
         restart_needed=needed and not restart,
+        instances=instances(name, UNITS),
         diff=[
             {"before": before, "after": after, "before_header": path, "after_header": path}
             for path, before, after in diffs

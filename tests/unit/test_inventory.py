@@ -20,6 +20,7 @@ from filter.inventory import (
     refused_variables,
     unnamed_servers,
     unset_variables,
+    worker_names,
     worker_queues,
 )
 
@@ -76,6 +77,25 @@ def test_each_worker_also_reads_a_queue_of_its_own() -> None:
     assert worker_queues(["worker1", "192.0.2.102"], HOSTVARS) == {
         "192.0.2.102": ["heavy", "host.192.0.2.102"],
         "worker1": ["default", "host.worker1"],
+    }
+
+
+def test_further_workers_of_a_host_have_names_and_queues_of_their_own() -> None:
+    hostvars = {
+        "worker2": {},
+        "worker1": {
+            "airflow_worker_instances": {"gpu": {"queues": ["gpu", "cuda"]}, "long": {"queues": ["long"]}}
+        },
+    }
+    assert worker_names(hostvars, hostvars) == {
+        "worker1": ["worker1", "worker1.gpu", "worker1.long"],
+        "worker2": ["worker2"],
+    }
+    assert worker_queues(hostvars, hostvars) == {
+        "worker1": ["default", "host.worker1"],
+        "worker1.gpu": ["gpu", "cuda", "host.worker1.gpu"],
+        "worker1.long": ["long", "host.worker1.long"],
+        "worker2": ["default", "host.worker2"],
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from filter.limits import SERVICES, limit_directives, limit_errors
+from filter.limits import SERVICES, limit_directives, limit_errors, worker_instance_errors
 
 TABLE = Path(__file__).resolve().parents[2] / "roles/airflow_service/vars/main/services.yml"
 
@@ -79,3 +79,46 @@ def test_the_limits_among_directives_are_known() -> None:
         "MemoryMax",
         "TasksMax",
     ]
+
+
+GPU = {"queues": ["gpu"], "concurrency": 1}
+
+
+@pytest.mark.parametrize(
+    ("instances", "said"),
+    [
+        ({}, None),
+        ({"gpu": {"queues": ["gpu"]}}, None),
+        ({"gpu-2_a": {**GPU, "concurrency": "4", "stop_timeout": 60, "limits": {"MemoryMax": "4G"}}}, None),
+        ([GPU], "it must be a mapping of names"),
+        ({"GPU": GPU}, "'GPU' is not a name of at most 32"),
+        ({"a" * 33: GPU}, "is not a name of at most 32"),
+        ({"gpu\n": GPU}, "is not a name of at most 32"),
+        ({"gpu.1": GPU}, "'gpu.1' is not a name of"),
+        ({1: GPU}, "'1' is not a name of"),
+        ({"": GPU}, "'' is not a name of"),
+        ({"taken": GPU}, "'taken' would be known as worker1.taken, which is a host"),
+        ({"gpu": ["gpu"]}, "'gpu' must be a mapping of settings"),
+        ({"gpu": {}}, "queues of 'gpu' must list queues"),
+        ({"gpu": {"queues": "gpu"}}, "queues of 'gpu' must list queues"),
+        ({"gpu": {"queues": []}}, "queues of 'gpu' must list queues"),
+        ({"gpu": {"queues": ["host.worker2"]}}, "queues of 'gpu' must list queues"),
+        ({"gpu": {"queues": ["a,b"]}}, "queues of 'gpu' must list queues"),
+        ({"gpu": {"queues": ["gpu\n"]}}, "queues of 'gpu' must list queues"),
+        ({"gpu": {**GPU, "concurrency": 0}}, "concurrency of 'gpu' must be a whole number, 1 or more"),
+        ({"gpu": {**GPU, "stop_timeout": True}}, "stop_timeout of 'gpu' must be a whole number"),
+        ({"gpu": {**GPU, "user": "root"}}, "user of 'gpu' is none of queues, concurrency"),
+        (
+            {"gpu": {**GPU, "limits": {"MemoryMax": 4}}},
+            "limits of 'gpu' has '4' for MemoryMax, which must be",
+        ),
+        ({"gpu": {**GPU, "limits": "4G"}}, "limits of 'gpu' must be a mapping of directives"),
+    ],
+)
+def test_further_workers_are_refused_with_name_setting_and_remedy(instances: Any, said: str | None) -> None:
+    errors = worker_instance_errors(instances, "worker1", ["worker1", "worker1.taken"])
+    if said is None:
+        assert errors == []
+    else:
+        assert len(errors) == 1
+        assert said in errors[0]

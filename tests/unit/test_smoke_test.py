@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from filter.smoke_test import workers_to_test
 
-WORKERS = ["worker2", "worker1", "worker3"]
+WORKERS = {name: [name] for name in ("worker2", "worker1", "worker3")}
 
 
 def host(*newer: str) -> dict[str, Any]:
@@ -56,3 +56,10 @@ def test_a_host_that_is_control_host_and_worker() -> None:
     assert workers_to_test(hostvars, hostvars, WORKERS) == ["worker1", "worker2"]
     hostvars["worker1"] = host("worker")
     assert workers_to_test(hostvars, hostvars, WORKERS) == ["worker1"]
+
+
+@pytest.mark.parametrize("newer", ["worker", "worker@gpu"])
+def test_all_workers_of_a_host_are_tested_when_one_has_changed(newer: str) -> None:
+    hostvars = {"worker1": host(newer), "worker2": host()}
+    workers = {"worker1": ["worker1", "worker1.gpu"], "worker2": ["worker2"]}
+    assert workers_to_test(hostvars, hostvars, workers) == ["worker1", "worker1.gpu"]

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from modules.systemd_unit import changed_lines, changed_secret, needs_start, parse_properties, runs
+from modules.systemd_unit import (
+    changed_lines,
+    changed_secret,
+    instances,
+    needs_start,
+    parse_properties,
+    runs,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -70,3 +82,12 @@ def test_no_variable_that_is_no_option_of_airflow_is_shown_whatever_lines_it_has
         "HTTPS_PROXY=(hidden)\n",
         'HTTPS_PROXY=(hidden, changed)\nPEM=(hidden, changed)\nAIRFLOW__CORE__X="1\n2"\n',
     )
+
+
+def test_the_instances_of_a_unit_are_found_by_their_files(tmp_path: Path) -> None:
+    for name in ("a.service", "a@.service", "a@two.service", "a@one.service", "a@one.timer", "ab@x.service"):
+        (tmp_path / name).touch()
+    (tmp_path / "a@three.service.d").mkdir()
+    assert instances("a.service", tmp_path) == ["one", "two"]
+    assert instances("ab.service", tmp_path) == ["x"]
+    assert instances("b.service", tmp_path) == []

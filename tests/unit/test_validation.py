@@ -126,7 +126,10 @@ TLS_SERVERS = {
 
 OBJECTS = {"connections": "connection_id", "variables": "key", "pools": "name", "users": "username"}
 # The roles that check the variables of examples in docs/settings.md, others than `airflow`.
-EXAMPLE_ROLES = {f"airflow_{kind}": "airflow_objects" for kind in OBJECTS}
+EXAMPLE_ROLES = {
+    "airflow_worker_instances": "airflow_worker",
+    **{f"airflow_{kind}": "airflow_objects" for kind in OBJECTS},
+}
 EXAMPLE_CASES = [
     case
     for name, value in EXAMPLES.items()
@@ -420,6 +423,16 @@ CASES: list[Case] = [
     ),
     *accepted("airflow_worker", "airflow_worker_unit_directives", {"PrivateDevices": False, "Nice": 5}),
     # test_limits.py has the others.
+    *refused(
+        "airflow_worker",
+        "airflow_worker_instances",
+        "Write it as {name: settings}",
+        {"gpu": {}},
+        {"a b": {"queues": ["gpu"]}},
+        {"gpu": {"queues": ["gpu"], "limits": {"Nice": 5}}},
+        {"gpu": {"queues": ["gpu"], "unit_directives": {}}},
+    ),
+    *refused("airflow_worker", "airflow_worker_instances", ARGUMENT, "gpu"),
     *refused(
         "airflow",
         "airflow_limits",

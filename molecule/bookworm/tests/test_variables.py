@@ -809,6 +809,16 @@ FLOWER_AND_WORKER = [
     ),
     Row("airflow_worker_batch", 2, batches, 2),
     Row(
+        "airflow_worker_instances",
+        EXAMPLES["airflow_worker_instances"],
+        lambda after: [
+            {queue["name"] for queue in after.flower.workers()["celery@single.gpu"]["active_queues"]},
+            after.host.unit("airflow-worker@gpu")["MemoryMax"],
+            after.host.unit("airflow-worker@long")["TimeoutStopUSec"],
+        ],
+        [{"gpu", "host.single.gpu"}, str(4 << 30), "1h"],
+    ),
+    Row(
         "airflow_limits",
         EXAMPLES["airflow_limits"],
         lambda after: [

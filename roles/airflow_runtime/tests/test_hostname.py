@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from airflow.utils.net import get_hostname
+from celery.utils.nodenames import default_nodename
 from lakehouse_airflow.worker import set_node_name
 
 VARIABLE = "AIRFLOW__LAKEHOUSE__HOSTNAME"
@@ -92,6 +93,13 @@ def test_worker_is_known_by_its_inventory_name(monkeypatch: pytest.MonkeyPatch, 
     run(WORKER, tmp_path / "report.json")
     names = json.loads((tmp_path / "report.json").read_text())
     assert names == ["celery@worker1"] * 3
+
+
+def test_one_of_several_workers_of_a_host_is_known_by_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__LAKEHOUSE__WORKER", "worker1.gpu")
+    instance = SimpleNamespace(hostname=default_nodename(None))
+    set_node_name(instance)
+    assert instance.hostname == "celery@worker1.gpu"
 
 
 def test_worker_that_a_command_line_named_keeps_its_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from celery.utils.nodenames import default_nodename
 from celery.worker.control import Panel
 
 from lakehouse_airflow import patching, preload, watchdog
-from lakehouse_airflow.hostname import get_hostname
+from lakehouse_airflow.hostname import get_worker_name
 
 CELERY_CONFIG = DEFAULT_CELERY_CONFIG
 
@@ -49,12 +49,12 @@ def limit_control(**_: Any) -> None:
 
 
 def set_node_name(instance: Any, **_: Any) -> None:
-    """Name the worker after its host in the inventory, unless a command line named it.
+    """Name the worker as the inventory does, unless a command line named it.
 
     With --celery-hostname Airflow's worker gives up when the broker is down at its start.
     """
     if instance.hostname == default_nodename(None):
-        instance.hostname = default_nodename(get_hostname())
+        instance.hostname = default_nodename(get_worker_name())
 
 
 def prepare_slots(**_: Any) -> None:
