@@ -19,6 +19,8 @@ CLIENTS = {
     ("workers", 8793): ["webservers"],
     ("triggerers", 8794): ["webservers"],
 }
+# The exporters of metrics, for Prometheus.
+METRICS = {9100, 9121, 9187}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,8 +64,11 @@ def test_outside_of_the_cluster_nothing_answers_but_ssh_the_ui_and_flower(cluste
 def test_a_host_reaches_what_it_needs_and_nothing_else(cluster: Cluster) -> None:
     hosts = members(cluster)
     ports = {host.name: listening(host) for host in hosts}
+    prometheus = cluster.variable("airflow_firewall_metrics_sources", [])
     for source in cluster.hosts():
         others = [host for host in hosts if host is not source]
         targets = {port for host in others for port in ports[host.name]}
         expected = needed_ports(cluster, source).union(*(open_ports(cluster, host) for host in others))
+        if source.address in prometheus:
+            expected |= {target for target in targets if target[1] in METRICS}
         assert answering(source, targets) == expected, source

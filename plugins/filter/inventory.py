@@ -222,6 +222,22 @@ def unset_variables(names: Iterable[str], hosts: Iterable[str], hostvars: HostVa
     return [name for name in names if name not in found]
 
 
+def exporter_hosts(candidates: Mapping[str, Iterable[str]], hostvars: HostVars) -> dict[str, list[str]]:
+    """Return the hosts that run each exporter, by its name.
+
+    :param candidates: the hosts that could run it
+    :param hostvars: the variables of hosts, of which ``airflow_exporters`` lists those that a host is to run
+    """
+    return {
+        name: [
+            host
+            for host in hosts
+            if host in hostvars and name in (hostvars[host].get("airflow_exporters") or [])
+        ]
+        for name, hosts in candidates.items()
+    }
+
+
 class FilterModule:
     """The filters of this file."""
 
@@ -231,6 +247,7 @@ class FilterModule:
             "address_errors": address_errors,
             "addresses": addresses,
             "differing_variables": differing_variables,
+            "exporter_hosts": exporter_hosts,
             "hosts_entries": hosts_entries,
             "ip_address": ip_address,
             "left_out": left_out,

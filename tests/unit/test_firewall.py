@@ -21,6 +21,11 @@ def load(path: str) -> dict[str, Any]:
 
 ROLE = load("roles/airflow_firewall/vars/main.yml")
 SERVICES = load("playbooks/vars/firewall.yml")["__airflow_firewall_services"]
+# Those of the services that roles set up; exporters listen where Debian has them.
+PORTS = {name: port for name, port in ROLE["__airflow_firewall_ports"].items() if not isinstance(port, int)}
+EXPORTER_PORTS = {
+    name: port for name, port in ROLE["__airflow_firewall_ports"].items() if isinstance(port, int)
+}
 DEFAULTS = {
     name: value
     for path in (ROOT / "roles").glob("*/defaults/main.yml")
@@ -63,7 +68,7 @@ def default_port(text: str) -> tuple[str, int]:
 
 
 def test_the_ports_are_the_defaults_of_the_roles_and_of_airflow() -> None:
-    ports = dict(default_port(text) for text in ROLE["__airflow_firewall_ports"].values())
+    ports = dict(default_port(text) for text in PORTS.values())
     assert {name: (DEFAULTS | LOG_PORTS)[name] for name in ports} == ports
 
 
@@ -78,5 +83,12 @@ def test_the_readme_names_the_ports_of_all_services() -> None:
     rows = re.findall(r"^\| (\d+) \| [^|]+ \| `(\w+)` \|", readme, re.MULTILINE)
     assert {(int(port), group) for port, group in rows} == {
         (default_port(port)[1], SERVICES[name]["hosts"].split(".")[1].split(" ")[0])
-        for name, port in ROLE["__airflow_firewall_ports"].items()
+        for name, port in PORTS.items()
     }
+    assert all(f"| {port} |" in readme for port in EXPORTER_PORTS.values())
+
+
+def test_nobody_reaches_the_exporters_by_default() -> None:
+    assert len(EXPORTER_PORTS) == len(SERVICES) - len(PORTS) > 0
+    assert all(SERVICES[name]["clients"] == [] for name in EXPORTER_PORTS)
+    assert DEFAULTS["airflow_firewall_metrics_sources"] == []

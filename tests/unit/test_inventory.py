@@ -12,6 +12,7 @@ from filter.inventory import (
     DEFAULT_QUEUES,
     addresses,
     differing_variables,
+    exporter_hosts,
     hosts_entries,
     ip_address,
     left_out,
@@ -168,3 +169,12 @@ def test_the_default_batch_is_that_of_the_role() -> None:
     defaults = yaml.safe_load((ROLES / "airflow_worker/defaults/main.yml").read_text(encoding="utf-8"))
     workers = (ROLES.parent / "playbooks/vars/workers.yml").read_text(encoding="utf-8")
     assert f"airflow_worker_batch | default('{defaults['airflow_worker_batch']}')" in workers
+
+
+def test_an_exporter_runs_where_its_server_is_and_the_inventory_asks_for_it() -> None:
+    hostvars = {"a": {"airflow_exporters": ["node", "valkey"]}, "b": {"airflow_exporters": ["node"]}, "c": {}}
+    assert exporter_hosts({"node": ["a", "b", "c"], "valkey": ["b", "a"], "postgres": ["a"]}, hostvars) == {
+        "node": ["a", "b"],
+        "valkey": ["a"],
+        "postgres": [],
+    }

@@ -238,7 +238,11 @@ CASES: list[Case] = [
     # Hosts and addresses.
     *(
         case
-        for name in ("airflow_firewall_ui_sources", "airflow_firewall_flower_sources")
+        for name in (
+            "airflow_firewall_ui_sources",
+            "airflow_firewall_flower_sources",
+            "airflow_firewall_metrics_sources",
+        )
         for case in [
             *refused(
                 "airflow",
@@ -251,6 +255,8 @@ CASES: list[Case] = [
             *accepted("airflow", name, [], ["192.0.2.0/24", "2001:db8::1"]),
         ]
     ),
+    *refused("airflow", "airflow_exporters", ARGUMENT_CHOICE, ["statsd"], ["node\n"], [1]),
+    *accepted("airflow", "airflow_exporters", [], ["node", "postgres", "valkey"]),
     *(case for name in HOSTS for case in refused("airflow", name, CONNECTIONS, "db:5432", "db\n")),
     *refused(
         "airflow", "airflow_database_host", CONNECTIONS, "10.1", "-db", "a..b", "one,two", "a b", "", ["db"]

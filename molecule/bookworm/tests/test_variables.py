@@ -236,6 +236,22 @@ def let_in(port: int) -> Look:
     return output(f"{rules} | sed -n 's/.*dport {port} ip saddr \\(.*\\) accept/\\1/p'")
 
 
+def exported(port: int, name: str) -> Look:
+    """Return the value of a metric without labels."""
+    script = (
+        "import sys, urllib.request as r;"
+        f" text = r.urlopen('http://127.0.0.1:{port}/metrics').read().decode();"
+        f" print(*[line.split()[1] for line in text.splitlines() if line.startswith('{name} ')])"
+    )
+
+    def look(after: After) -> str:
+        return wait_for(
+            name, lambda: after.host.check_output("python3 -c %s", script), lambda found: found == "1"
+        )
+
+    return look
+
+
 def package_version(name: str) -> Look:
     """Return the version of a package of the runtime."""
     script = f"from importlib.metadata import version; print(version('{name}'))"
@@ -541,6 +557,16 @@ FIREWALL = [
         ["198.18.4.0/24"],
         output("systemctl cat airflow-api-server | grep -oE 'FORWARDED_ALLOW_IPS=.*|--proxy-headers'"),
         "--proxy-headers\nFORWARDED_ALLOW_IPS=198.18.4.0/24",
+    ),
+    Row("airflow_firewall_metrics_sources", ["198.18.3.0/27"], let_in(9187), "198.18.3.0/27"),
+]
+
+EXPORTERS = [
+    Row(
+        "airflow_exporters",
+        ["node", "postgres", "valkey"],
+        each(exported(9100, "airflow_broker_up"), exported(9187, "pg_up"), exported(9121, "redis_up")),
+        ["1", "1", "1"],
     ),
 ]
 
@@ -945,6 +971,7 @@ VALKEY = [
 TABLE = [
     *AIRFLOW,
     *FIREWALL,
+    *EXPORTERS,
     *TLS,
     *CONNECTIONS,
     # Before the wrong passwords of API, for a user signs in.

@@ -1,6 +1,7 @@
 """Monitor the workers that the inventory expects, by the heartbeats they send to the broker anyway.
 
-Asks a worker only how many slots it has. Writes each change to the journal, and the state of all to STATUS.
+Asks a worker only how many slots it has. Writes each change to the journal, the state of all to STATUS, and
+beside that the same as metrics of Prometheus.
 Also reports workers that run and are not in the inventory.
 """
 
@@ -19,13 +20,15 @@ from celery.events.receiver import EventReceiver
 from kombu.exceptions import OperationalError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 # Written by the role: the queues of each worker.
 WORKERS = Path("/etc/airflow/worker-monitor.json")
 # Written by playbooks/drain.yml: an empty file for each worker that is drained.
 DRAINED = Path("/etc/airflow/drained-workers")
 STATUS = Path("/run/airflow-worker-monitor/status.json")
+# Beside STATUS, for the textfile collector of a node exporter.
+METRICS = "airflow_workers.prom"
 # Seconds: from one check of all workers to the next, and from one question for a worker's slots to the next.
 CHECK_INTERVAL = 2.0
 ASK_INTERVAL = 10.0
@@ -106,6 +109,8 @@ class Monitor:
     broker_lost: float | None = None
     broker_error: str = ""
     problems: dict[str, str] = field(default_factory=dict)
+    # How many messages wait in each queue; nothing while that is unknown.
+    waiting: dict[str, int] = field(default_factory=dict)
 
     def receive(self, event: Mapping[str, Any]) -> None:
         """Take in an event of any worker."""
@@ -150,6 +155,7 @@ class Monitor:
         """Note that the broker does not answer."""
         self.broker_lost = self.broker_lost or time.monotonic()
         self.broker_error = str(error)
+        self.waiting = {}
 
     def find_broker(self) -> None:
         """Restart the timeouts of the workers that were healthy before."""
@@ -188,9 +194,64 @@ class Monitor:
             }
             for name, worker in self.workers.items()
         }
-        new = STATUS.with_suffix(".new")
-        new.write_text(json.dumps({"problems": found, "workers": workers}), encoding="utf-8")
-        new.replace(STATUS)
+        replace(STATUS, json.dumps({"problems": found, "workers": workers}))
+        # For the user of the node exporter.
+        replace(STATUS.with_name(METRICS), "".join(self.metrics()), mode=0o644)
+
+    def metrics(self) -> Iterator[str]:
+        """Return the lines of the metrics, as of the last report."""
+        workers = self.workers.items()
+        yield from metric(
+            "airflow_worker_healthy",
+            "gauge",
+            "Whether the worker monitor finds nothing wrong with the worker",
+            (("worker", name, int(name not in self.problems)) for name, _worker in workers),
+        )
+        yield from metric(
+            "airflow_worker_active_tasks",
+            "gauge",
+            "Tasks that the worker runs, by its last heartbeat",
+            (("worker", name, worker.active) for name, worker in workers),
+        )
+        yield from metric(
+            "airflow_worker_slots",
+            "gauge",
+            "Tasks that the worker can run at once, once it has said how many",
+            (("worker", name, worker.slots) for name, worker in workers if worker.slots is not None),
+        )
+        yield from metric(
+            "airflow_worker_tasks_total",
+            "counter",
+            "Tasks that the worker has taken since its start",
+            (("worker", name, worker.processed) for name, worker in workers),
+        )
+        yield from metric(
+            "airflow_queue_messages",
+            "gauge",
+            "Messages that wait in a queue of the workers",
+            (("queue", name, count) for name, count in self.waiting.items()),
+        )
+        broker = int("broker" not in self.problems)
+        yield from metric("airflow_broker_up", "gauge", "Whether the broker answers", [("", "", broker)])
+
+
+def metric(name: str, kind: str, description: str, samples: Iterable[tuple[str, str, int]]) -> Iterator[str]:
+    """Return the lines of a metric of Prometheus.
+
+    :param samples: the name of the label, its value, and that of the metric; without a name there is no label
+    """
+    yield f"# HELP {name} {description}.\n# TYPE {name} {kind}\n"
+    for label, value, number in samples:
+        escaped = value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+        yield f'{name}{{{label}="{escaped}"}} {number}\n' if label else f"{name} {number}\n"
+
+
+def replace(path: Path, text: str, mode: int = 0o640) -> None:
+    """Write a file as a whole."""
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.chmod(mode)
+    new.replace(path)
 
 
 class Listener(EventReceiver):
@@ -222,6 +283,7 @@ class Listener(EventReceiver):
                 pipeline.llen(queue)
             waiting = dict(zip(self.queues, pipeline.execute(), strict=True))
         self.monitor.find_broker()
+        self.monitor.waiting = waiting
         if nodes := self.monitor.to_ask(now):
             self.monitor.receive_stats(ask_stats(self.app, nodes))
         for worker in self.monitor.workers.values():

@@ -240,3 +240,37 @@ def test_a_drained_worker_is_no_problem() -> None:
     assert monitor.find_problems(TIMEOUT + 1) == {}
     monitor.drained.clear()
     assert monitor.find_problems(TIMEOUT + 1).keys() == {"w"}
+
+
+def test_the_state_is_written_as_metrics(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(worker_monitor, "STATUS", tmp_path / "status.json")
+    clock.now = 21.0
+    monitor = Monitor({"v": worker(slots=None), "w": worker()}, TIMEOUT, waiting={'a "queue"\\\n': 3})
+    monitor.receive(event(hostname="celery@v", active=1, processed=7))
+
+    def samples() -> set[str]:
+        monitor.report()
+        text = (tmp_path / "airflow_workers.prom").read_text()
+        assert text.endswith("\n")
+        return {line for line in text.splitlines() if not line.startswith("#")}
+
+    workers = {
+        'airflow_worker_healthy{worker="v"} 1',
+        'airflow_worker_healthy{worker="w"} 0',
+        'airflow_worker_active_tasks{worker="v"} 1',
+        'airflow_worker_active_tasks{worker="w"} 0',
+        'airflow_worker_slots{worker="w"} 2',
+        'airflow_worker_tasks_total{worker="v"} 7',
+        'airflow_worker_tasks_total{worker="w"} 0',
+    }
+    assert samples() == {
+        *workers,
+        r'airflow_queue_messages{queue="a \"queue\"\\\n"} 3',
+        "airflow_broker_up 1",
+    }
+    assert (tmp_path / "airflow_workers.prom").stat().st_mode & 0o777 == 0o644
+    monitor.lose_broker(ConnectionError("refused"))
+    clock.now = 42.0
+    assert samples() == {*workers, "airflow_broker_up 0"}
