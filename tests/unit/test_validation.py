@@ -229,6 +229,8 @@ CASES: list[Case] = [
             "N": 1,
         },
     ),
+    *refused("airflow", "airflow_webserver_config", "not a file on the controller", "/no/such/file", "/etc"),
+    *accepted("airflow", "airflow_webserver_config", "", "/etc/hosts"),
     *refused("airflow", "airflow_share_environment", ARGUMENT, "maybe"),
     # Hosts and addresses.
     *(
@@ -290,14 +292,14 @@ CASES: list[Case] = [
         "airflow_execution_api_url",
         "http://lb/execution/",
         ADDRESS,
-        {"airflow_base_url": PATH_URL},
+        {"airflow_base_url": HTTP_URL},
     ),
     Case(
         "airflow",
         "airflow_execution_api_url",
         "http://lb/airflow/execution",
         None,
-        {"airflow_base_url": PATH_URL},
+        {"airflow_base_url": HTTP_URL},
     ),
     # Where people reach the UI, and Flower.
     *(

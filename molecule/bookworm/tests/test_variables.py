@@ -455,6 +455,12 @@ AIRFLOW = [
         1,
     ),
     Row(
+        "airflow_webserver_config",
+        str(DIRECTORY / "webserver_config.py"),
+        lambda after: set(requests.get(f"{after.airflow.url}/auth/login/", timeout=20).cookies.keys()),
+        {"lab_session"},
+    ),
+    Row(
         "airflow_group_names",
         {"workers": "celery"},
         refused(
@@ -952,6 +958,7 @@ def after(cluster: Cluster) -> After:
     (DIRECTORY / "plugins").mkdir()
     (DIRECTORY / "plugins" / "company.py").write_text(PLUGIN, encoding="utf-8")
     (DIRECTORY / "airflow_local_settings.py").write_text(SETTINGS, encoding="utf-8")
+    (DIRECTORY / "webserver_config.py").write_text("SESSION_COOKIE_NAME = 'lab_session'\n", encoding="utf-8")
     for name, path in CA_FILES.items():
         path.write_text(f"# {name}\n{host.check_output('cat %s', CERTIFICATE)}\n", encoding="utf-8")
     host.check_output(PREPARATION, INDEX)

@@ -1,4 +1,4 @@
-"""People reach Airflow and Flower through a proxy with TLS, at a path or at a host of its own."""
+"""People reach Airflow and Flower through a proxy with TLS, at a path or not, and sign in by LDAP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 import yaml
-from testlib import run_site, wait_for
+from testlib import run_command, run_site, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from testlib import Airflow, Cluster
 
 TIMEOUT = 20
+URL = "https://company.test/airflow"
+CONFIG = "/etc/airflow/api-server-webserver-config.py"
 
 
 @pytest.fixture(autouse=True)
@@ -45,13 +47,19 @@ def sign_in(url: str, username: str, password: str) -> requests.Session:
     session = requests.Session()
     form = session.get(f"{url}/auth/login/", timeout=TIMEOUT)
     (token,) = re.findall(r'name="csrf_token"[^>]*value="([^"]+)"', form.text)
-    session.post(
+    answer = session.post(
         form.url,
         data={"csrf_token": token, "username": username, "password": password},
         headers={"Referer": form.url},
         timeout=TIMEOUT,
     )
+    # FAB allows five in forty seconds.
+    assert answer.ok, answer.text
     return session
+
+
+def directory_password(cluster: Cluster, username: str) -> str:
+    return username + str(cluster.variable("ldap_password", ""))
 
 
 def cookies(session: requests.Session) -> dict[str, tuple[str, bool]]:
@@ -68,10 +76,9 @@ def assert_served(cluster: Cluster, base_url: str, flower_url: str) -> None:
     # Browsers would keep to it for all else on the host.
     assert page.headers.get("Strict-Transport-Security") == (None if path else "max-age=31536000")
 
-    session = sign_in(url, "admin", cluster.secrets["airflow_admin_password"])
+    session = sign_in(url, "analyst", directory_password(cluster, "analyst"))
     assert cookies(session) == dict.fromkeys(("session", "_token"), (f"{path}/", True))
     assert session.get(f"{url}/api/v2/dags", timeout=TIMEOUT).ok
-    assert not sign_in(url, "admin", "a wrong password").cookies.get("_token")
 
     login = ("flower", cluster.secrets["airflow_flower_password"])
     assert requests.get(flower_url, timeout=TIMEOUT).status_code == 401
@@ -85,13 +92,13 @@ def assert_served(cluster: Cluster, base_url: str, flower_url: str) -> None:
 
 
 def test_people_reach_both_at_a_path(cluster: Cluster) -> None:
-    assert_served(cluster, "https://company.test/airflow", "https://company.test/flower")
+    assert_served(cluster, URL, "https://company.test/flower")
 
 
 def test_workers_and_schedulers_have_the_address_for_links(cluster: Cluster) -> None:
     for name, unit in (("control", "airflow-scheduler"), ("worker1", "airflow-worker")):
         environment = cluster.host(name).environment(unit)
-        assert environment["AIRFLOW__API__BASE_URL"] == "https://company.test/airflow"
+        assert environment["AIRFLOW__API__BASE_URL"] == URL
         assert (
             environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"]
             == "http://airflow-api:8080/airflow/execution/"
@@ -103,12 +110,73 @@ def test_only_the_proxy_is_believed(cluster: Cluster, airflow: Airflow) -> None:
 
     def is_https(url: str, **headers: str) -> bool:
         answer = requests.get(f"{url}/auth/logout", headers=headers, allow_redirects=False, timeout=TIMEOUT)
-        assert answer.headers["Location"] == "https://company.test/airflow/auth/login/"
+        assert answer.headers["Location"] == f"{URL}/auth/login/"
         return "secure" in re.findall("_token=.*", answer.headers["Set-Cookie"])[0].lower()
 
     del cluster
-    assert is_https("https://company.test/airflow")
+    assert is_https(URL)
     assert not is_https(airflow.url, **{"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"})
+
+
+@pytest.mark.parametrize(
+    ("username", "roles", "allowed"),
+    [
+        ("engineer", {"Admin", "Public"}, [200, 200]),
+        ("analyst", {"Viewer", "Public"}, [200, 403]),
+        ("guest", {"Public"}, [403, 403]),
+    ],
+)
+def test_users_of_the_directory_have_the_roles_of_their_groups(
+    cluster: Cluster, airflow: Airflow, username: str, roles: set[str], allowed: list[int]
+) -> None:
+    user = type(airflow)(URL, username, directory_password(cluster, username))
+    assert {role["name"] for role in airflow.get(f"auth/fab/v1/users/{username}").json()["roles"]} == roles
+    assert [user.get(f"api/v2/{path}").status_code for path in ("dags", "connections")] == allowed
+
+
+def test_wrong_passwords_are_refused(cluster: Cluster, airflow: Airflow) -> None:
+    assert "_token" not in sign_in(URL, "analyst", "a wrong password").cookies
+    for password in ("a wrong password", directory_password(cluster, "engineer")):
+        with pytest.raises(requests.HTTPError, match="401"):
+            airflow.token("analyst", password)
+
+
+def test_the_administrator_signs_in_without_the_directory_by_token_alone(cluster: Cluster) -> None:
+    password = cluster.secrets["airflow_admin_password"]
+    assert "_token" not in sign_in(URL, "admin", password).cookies
+    assert cluster.airflow().token("admin", password)
+
+
+def test_the_configuration_of_fab_is_on_the_api_server_alone(cluster: Cluster) -> None:
+    control = cluster.host("control")
+    file = control.file(CONFIG)
+    assert (file.user, file.group, file.mode) == ("root", "airflow-api-server", 0o640)
+    assert not cluster.host("worker1").file(CONFIG).exists
+    journal = control.check_output("journalctl --output=cat --no-pager")
+    assert cluster.variable("ldap_password", "") not in journal
+
+
+def test_a_configuration_that_fails_is_refused_before_a_restart(cluster: Cluster, tmp_path: Path) -> None:
+    control, secret = cluster.host("control"), "not_in_quotes_and_never_shown"
+    before = control.unit("airflow-api-server")["InvocationID"], control.file(CONFIG).sha256sum
+    config = tmp_path / "company.py"
+    config.write_text(
+        f"AUTH_USER_REGISTRATION = True\nAUTH_LDAP_BIND_PASSWORD = {secret}\n", encoding="utf-8"
+    )
+    variables = yaml.safe_dump({"airflow_webserver_config": str(config)})
+    (tmp_path / "variables.yml").write_text(variables, encoding="utf-8")
+    result = run_command(
+        "ansible-playbook",
+        f"--inventory={cluster.inventory}",
+        f"--extra-vars=@{tmp_path}/variables.yml",
+        "--diff",
+        "-vvv",
+        "playbooks/webservers.yml",
+    )
+    assert result.returncode != 0
+    assert "cannot be used on control: company.py:2: NameError. No service was restarted" in result.text
+    assert secret not in result.output
+    assert (control.unit("airflow-api-server")["InvocationID"], control.file(CONFIG).sha256sum) == before
 
 
 @pytest.fixture
