@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 import yaml
-from testlib import PROJECT, wait_for
+from testlib import EXAMPLES, PROJECT, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +46,22 @@ def prometheus(cluster: Cluster) -> Prometheus:
         "all targets are up", lambda: found.series("up == 1", "job", "instance"), lambda up: up >= TARGETS
     )
     return found
+
+
+def test_airflow_sends_its_own_metrics(cluster: Cluster) -> None:
+    assert cluster.variable("airflow_environment_metrics", None) == EXAMPLES["airflow_environment_metrics"]
+    receiver = Prometheus(f"http://{cluster.host('servers').address}:8428")
+    sent = {
+        "airflow_scheduler_heartbeat_total",
+        "airflow_dag_processor_heartbeat_total",
+        "airflow_pool_open_slots",
+    }
+    names = '{__name__=~"airflow_.+"}'
+    wait_for(
+        "metrics of Airflow",
+        lambda: receiver.series(names, "__name__"),
+        lambda found: {(name,) for name in sent} <= found,
+    )
 
 
 @pytest.fixture
