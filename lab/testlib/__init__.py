@@ -4,7 +4,7 @@ from testlib.airflow_api import Airflow, Run, TaskInstance
 from testlib.ansible_commands import Result, killed_playbook, run_command, run_site
 from testlib.attempts import assert_survived, attempts, wait_running
 from testlib.cluster import PROJECT, Cluster
-from testlib.examples import EXAMPLE_SECRETS, EXAMPLES, blocks
+from testlib.examples import EXAMPLE_FILES, EXAMPLE_SECRETS, EXAMPLES, blocks
 from testlib.flower import Flower
 from testlib.host import Host
 from testlib.recovery import record_recovery
@@ -14,6 +14,7 @@ from testlib.wait import wait_for
 __all__ = [
     "AIRFLOW_UNITS",
     "EXAMPLES",
+    "EXAMPLE_FILES",
     "EXAMPLE_SECRETS",
     "GROUP_UNITS",
     "PROJECT",

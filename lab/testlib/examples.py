@@ -22,3 +22,5 @@ EXAMPLES: dict[str, Any] = {
 }
 # What lookups of the examples find in the environment of the controller.
 EXAMPLE_SECRETS = ("WAREHOUSE_PASSWORD", "ANALYST_PASSWORD")
+# What they find in files beside the inventory.
+EXAMPLE_FILES = {"git_host_key.pub": "ssh-ed25519 AAAA\n", "deploy_key": "a key\n"}

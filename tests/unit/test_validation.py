@@ -20,7 +20,7 @@ import yaml
 from lookup.secret import GENERATORS
 from testlib.ansible_commands import Result, run_command
 from testlib.cluster import PROJECT
-from testlib.examples import EXAMPLE_SECRETS, EXAMPLES, blocks
+from testlib.examples import EXAMPLE_FILES, EXAMPLE_SECRETS, EXAMPLES, blocks
 
 PLAYBOOKS = PROJECT / "playbooks"
 DAY = 86400
@@ -119,6 +119,9 @@ WORDS = [
     "airflow_results_username",
 ]
 TLS = {"airflow_tls_enabled": True}
+BUNDLES = "as docs/settings.md shows, and leave dag_bundle_config_list"
+GIT_BUNDLE = {"name": "a", "classpath": "airflow.providers.git.bundles.git.GitDagBundle"}
+GIT_ARGUMENTS = {"tracking_ref": "main", "repo_url": "https://git.example.org/a.git"}
 TLS_SERVERS = {
     "valkey": "broker",
     "postgres": "database",
@@ -235,6 +238,45 @@ CASES: list[Case] = [
     *refused("airflow", "airflow_webserver_config", "not a file on the controller", "/no/such/file", "/etc"),
     *accepted("airflow", "airflow_webserver_config", "", "/etc/hosts"),
     *refused("airflow", "airflow_share_environment", ARGUMENT, "maybe"),
+    # DAG bundles; test_bundles.py has the others.
+    *refused(
+        "airflow",
+        "airflow_dag_bundles",
+        BUNDLES,
+        [{"name": "a", "classpath": "a.B"}],
+        [{**GIT_BUNDLE, "name": "lakehouse", "kwargs": GIT_ARGUMENTS}],
+        [{**GIT_BUNDLE, "kwargs": {**GIT_ARGUMENTS, "branch": "main"}}],
+    ),
+    *refused("airflow", "airflow_dag_bundles", ARGUMENT, ["a"]),
+    *accepted("airflow", "airflow_dag_bundles", [{**GIT_BUNDLE, "kwargs": GIT_ARGUMENTS}]),
+    Case(
+        "airflow",
+        "airflow_dag_bundles",
+        [{**GIT_BUNDLE, "kwargs": GIT_ARGUMENTS}],
+        BUNDLES,
+        {"airflow_config": {"dag_processor": {"dag_bundle_config_list": []}}},
+    ),
+    *refused(
+        "airflow",
+        "airflow_git_known_hosts",
+        BUNDLES,
+        "git.example.org ssh-ed25519 AAAA",
+        ["git.example.org"],
+        ["git.example.org ssh-ed25519 AAAA\n"],
+        ["# git.example.org:22 SSH-2.0-OpenSSH_10.0"],
+    ),
+    *accepted(
+        "airflow",
+        "airflow_git_known_hosts",
+        ["[git.example.org]:2222,192.0.2.7 ecdsa-sha2-nistp256 AAAA= me"],
+    ),
+    *refused(
+        "airflow",
+        "airflow_environment",
+        'must have strict_host_key_checking: "yes"',
+        {"AIRFLOW_CONN_GIT": {"conn_type": "git", "extra": {"private_key": f"{LONG}\n"}}},
+        {"AIRFLOW_CONN_GIT": f"git://git@git.example.org/?private_key={LONG}%0A"},
+    ),
     # Hosts and addresses.
     *(
         case
@@ -682,6 +724,8 @@ def inventory(directory: Path) -> dict[str, Any]:
     (directory / "plugins").mkdir()
     (directory / "plugins" / "company.py").write_text(plugin, encoding="utf-8")
     (directory / "airflow_local_settings.py").write_text(settings, encoding="utf-8")
+    for name, text in EXAMPLE_FILES.items():
+        (directory / name).write_text(text, encoding="utf-8")
     control = {"hosts": {"control": {"ansible_host": "192.0.2.1"}}}
     groups = ("postgres", "valkey", "schedulers", "webservers", "flower")
     variables = {

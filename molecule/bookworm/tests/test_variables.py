@@ -26,6 +26,7 @@ import requests
 import spec_docs
 import yaml
 from testlib import (
+    EXAMPLE_FILES,
     EXAMPLES,
     PROJECT,
     Airflow,
@@ -81,6 +82,8 @@ http.server.ThreadingHTTPServer(("127.0.0.1", {INDEX_PORT}), Redirect).serve_for
 PREPARATION = f"""
     ip address replace {ADDRESS}/32 dev eth0
     sed -i -e '/BEGIN lakehouse.airflow/a {SENTINEL}' -e 's/.* airflow-api$/{ADDRESS} airflow-api/' /etc/hosts
+    # Refuses at once.
+    echo '127.0.0.1 git.example.org' >>/etc/hosts
     mkdir -p {CA_DIRECTORY}
     # The file system notes each access, whatever the host's own do.
     mountpoint -q {CA_DIRECTORY} || mount -t tmpfs -o strictatime lab-ca {CA_DIRECTORY}
@@ -179,6 +182,12 @@ def listening(port: int) -> Look:
 def api(path: str, key: str) -> Look:
     """Return what the API answers the administrator."""
     return lambda after: after.airflow.call("GET", path)[key]
+
+
+def bundles(unit: str) -> Look:
+    """Return the names of the DAG bundles of a unit."""
+    option = environment(unit, "DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST")
+    return lambda after: [bundle["name"] for bundle in json.loads(option(after))]
 
 
 def failed_logins(after: After) -> set[int]:
@@ -470,6 +479,23 @@ AIRFLOW = [
             "days"
         ],
         1,
+    ),
+    # That their DAGs run is tested by the scenario `existing`.
+    Row(
+        "airflow_dag_bundles",
+        EXAMPLES["airflow_dag_bundles"],
+        each(
+            bundles("airflow-dag-processor"),
+            bundles("airflow-worker"),
+            output("ls /usr/bin/git /usr/bin/ssh"),
+        ),
+        [["dags-folder", "lakehouse", "warehouse", "reports"]] * 2 + ["/usr/bin/git\n/usr/bin/ssh"],
+    ),
+    Row(
+        "airflow_git_known_hosts",
+        EXAMPLES["airflow_git_known_hosts"],
+        output("cat /etc/airflow/git_known_hosts"),
+        f"git.example.org {EXAMPLE_FILES['git_host_key.pub'].strip()}",
     ),
     Row(
         "airflow_webserver_config",
@@ -1013,6 +1039,8 @@ def after(cluster: Cluster) -> After:
     (DIRECTORY / "plugins" / "company.py").write_text(PLUGIN, encoding="utf-8")
     (DIRECTORY / "airflow_local_settings.py").write_text(SETTINGS, encoding="utf-8")
     (DIRECTORY / "webserver_config.py").write_text("SESSION_COOKIE_NAME = 'lab_session'\n", encoding="utf-8")
+    for name, text in EXAMPLE_FILES.items():
+        (DIRECTORY / name).write_text(text, encoding="utf-8")
     for name, path in CA_FILES.items():
         path.write_text(f"# {name}\n{host.check_output('cat %s', CERTIFICATE)}\n", encoding="utf-8")
     host.check_output(PREPARATION, INDEX)
