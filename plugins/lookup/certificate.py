@@ -88,7 +88,6 @@ import ipaddress
 import os
 import re
 import ssl
-import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -99,6 +98,7 @@ from typing import Any
 from ansible import constants
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
+from ansible_collections.lakehouse.airflow.plugins.plugin_utils.files import check_private
 
 # Days.
 AUTHORITY_LIFE = 3650
@@ -131,22 +131,6 @@ def header(text: str, name: str) -> str:
     """Return a value of the header of a file, empty if it has none."""
     found = re.search(rf"^# {name}: (.+)$", text, re.MULTILINE)
     return found[1] if found else ""
-
-
-def private(path: Path) -> Path:
-    """Return a file or directory after checking that it is its owner's alone.
-
-    :raises AnsibleLookupError: others can read it, or it belongs to another user
-    """
-    status = path.stat()
-    if status.st_uid not in (os.geteuid(), 0):
-        raise AnsibleLookupError(f"{path} belongs to another user (UID {status.st_uid}); chown it")
-    if status.st_mode & 0o077:
-        raise AnsibleLookupError(
-            f"{path} has mode {stat.S_IMODE(status.st_mode):04o}, so others can read its keys;"
-            f" run 'chmod go= {path}', and remove it, for new ones, if others may have read them"
-        )
-    return path
 
 
 @contextmanager
@@ -195,11 +179,13 @@ class Authority:
         """
         for directory in (self.target, self.directory):
             if directory.exists():
-                private(directory)
+                check_private(directory, "keys")
 
         def found() -> Path | None:
             path = self.find(name)
-            return path if path and is_good(private(path).read_text(encoding="utf-8")) else None
+            if path:
+                check_private(path, "keys")
+            return path if path and is_good(path.read_text(encoding="utf-8")) else None
 
         if path := found():
             return path
@@ -260,7 +246,8 @@ class Authority:
                 f"{self.directory / AUTHORITY}.key is missing, without which no certificate can be made;"
                 f" restore it from a backup, or remove {self.directory} for a new authority"
             )
-        return private(path).read_text(encoding="utf-8")
+        check_private(path, "keys")
+        return path.read_text(encoding="utf-8")
 
 
 def make_certificate(

@@ -85,6 +85,7 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
+from ansible_collections.lakehouse.airflow.plugins.plugin_utils.files import check_private
 
 
 def _fernet_key() -> str:
@@ -145,13 +146,7 @@ def stored_secrets(path: Path, load: Callable[[str], Any]) -> dict[str, str]:
     if status.st_size == 0:
         return {}
     if not is_encrypted(path):
-        if status.st_uid not in (os.geteuid(), 0):
-            raise AnsibleLookupError(f"{path} belongs to another user (UID {status.st_uid}); chown it")
-        if status.st_mode & 0o077:
-            raise AnsibleLookupError(
-                f"{path} has mode {stat.S_IMODE(status.st_mode):04o}, so others can read its secrets;"
-                f" run 'chmod 600 {path}', and replace the secrets if others may have read them"
-            )
+        check_private(path, "secrets")
     content = load(str(path))
     if not isinstance(content, dict):
         raise AnsibleLookupError(

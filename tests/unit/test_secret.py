@@ -90,7 +90,7 @@ def test_a_damaged_file_is_not_overwritten(path: Path) -> None:
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
 def test_a_file_that_others_can_read_is_refused(path: Path, mode: int) -> None:
     write(path, "airflow_admin_password: mine\n", mode)
-    with pytest.raises(AnsibleLookupError, match="chmod 600"):
+    with pytest.raises(AnsibleLookupError, match="others can read its secrets; run 'chmod go= "):
         ensure_secret(path, "airflow_admin_password", load)
 
 
