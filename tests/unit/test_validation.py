@@ -256,6 +256,10 @@ CASES: list[Case] = [
         BUNDLES,
         {"airflow_config": {"dag_processor": {"dag_bundle_config_list": []}}},
     ),
+    # Logs.
+    *refused("airflow", "airflow_task_logs_keep_days", "Set whole numbers", True, -1),
+    *refused("airflow", "airflow_task_logs_max_size", "such as 500M or 20G", "20", "20G\n", "0G", "20 GB"),
+    *accepted("airflow", "airflow_task_logs_max_size", "", "1T"),
     *refused(
         "airflow",
         "airflow_git_known_hosts",

@@ -190,6 +190,12 @@ def bundles(unit: str) -> Look:
     return lambda after: [bundle["name"] for bundle in json.loads(option(after))]
 
 
+def log_removal(number: int) -> Look:
+    """Return an argument of the program that removes logs of the worker, whose timer runs."""
+    words = "systemctl cat airflow-task-logs@worker.service | sed -n 's/.*task_logs.py //p' | cut -d' ' -f"
+    return output(f"systemctl --quiet is-active airflow-task-logs@worker.timer && {words}{number + 1}")
+
+
 def failed_logins(after: After) -> set[int]:
     """Return what the API server answers to more wrong passwords than its processes allow."""
     url = f"{after.airflow.url}/auth/token"
@@ -497,6 +503,9 @@ AIRFLOW = [
         output("cat /etc/airflow/git_known_hosts"),
         f"git.example.org {EXAMPLE_FILES['git_host_key.pub'].strip()}",
     ),
+    # What they remove is tested by the scenario `existing`.
+    Row("airflow_task_logs_keep_days", EXAMPLES["airflow_task_logs_keep_days"], log_removal(1), "30"),
+    Row("airflow_task_logs_max_size", EXAMPLES["airflow_task_logs_max_size"], log_removal(2), str(20 << 30)),
     Row(
         "airflow_webserver_config",
         str(DIRECTORY / "webserver_config.py"),

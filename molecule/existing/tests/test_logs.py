@@ -1,0 +1,55 @@
+"""Old task logs are removed, and never that of a running task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from testlib import wait_for
+
+if TYPE_CHECKING:
+    from testlib import Airflow, Cluster
+
+LOGS = "/var/log/airflow/worker"
+SERVICE = "airflow-task-logs@worker"
+
+
+def test_the_timers_run(cluster: Cluster) -> None:
+    for host, services in (("control", ("dag-processor", "triggerer")), ("worker1", ("worker",))):
+        for service in services:
+            unit = cluster.host(host).unit(f"airflow-task-logs@{service}.timer")
+            assert (unit["ActiveState"], unit["StopWhenUnneeded"]) == ("active", "yes"), service
+
+
+def test_an_old_log_is_removed_and_that_of_a_running_task_stays(cluster: Cluster, airflow: Airflow) -> None:
+    worker = cluster.host("worker1")
+    run = airflow.trigger("lab_worker1", seconds=[30])
+    run.wait_tasks("running", lambda tasks: any(task.state == "running" for task in tasks))
+    find = f"find {LOGS}/dag_id=lab_worker1/run_id=%s -name '*.log'"
+    log = wait_for("log", lambda: str(worker.run(find, run.run_id).stdout).strip())
+    script = """
+        mkdir -p %s
+        cd %s
+        touch 1.log 2.log
+        touch -d '31 days ago' 1.log %s
+        chown -R airflow-worker .
+    """
+    worker.check_output(script, f"{LOGS}/old", f"{LOGS}/old", log)
+    worker.check_output("systemctl start %s", SERVICE)
+    assert not worker.file(f"{LOGS}/old/1.log").exists
+    assert worker.file(f"{LOGS}/old/2.log").exists
+    assert worker.file(log).exists, worker.journal(SERVICE)
+    assert "stays: it is open" in worker.journal(SERVICE)
+    assert all(task.state == "success" for task in run.wait())
+
+
+def test_the_oldest_logs_go_beyond_the_size(cluster: Cluster) -> None:
+    worker = cluster.host("worker1")
+    program = worker.unit(f"{SERVICE}.service")["ExecStart"].split("argv[]=")[1].split(" /var/log")[0]
+    directory = "/run/lab-logs"
+    worker.check_output(
+        f"mkdir -p {directory} && cd {directory} && for n in 1 2 3; do head -c 2M /dev/zero >$n.log; done"
+        " && touch -d '3 days ago' 2.log && touch -d '2 days ago' 1.log"
+    )
+    worker.check_output(f"{program} {directory} 0 {3 << 20}")
+    assert worker.check_output(f"ls {directory}").split() == ["3.log"]
+    worker.check_output(f"rm -r {directory}")
