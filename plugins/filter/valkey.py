@@ -1,6 +1,6 @@
 # Copyright: lakehouse.airflow maintainers
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Filter plugin: values as Valkey reads them."""
+"""Filter plugins: values as Valkey reads them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,18 @@ def valkey_quote(value: Any) -> str:
     return f'"{text}"'
 
 
+def valkey_address(bound: str) -> str:
+    """Return where a host itself reaches what listens on an address, as ``bind`` in ``valkey.conf`` has it.
+
+    :param bound: ``-`` before an address means that the host may not have it, ``*`` and ``::*`` all addresses
+    """
+    address = bound.removeprefix("-")
+    return "127.0.0.1" if address in {"*", "0.0.0.0", "::", "::*"} else address  # noqa: S104 - compared
+
+
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict[str, Any]:
         """Map filter names to functions."""
-        return {"valkey_quote": valkey_quote}
+        return {"valkey_address": valkey_address, "valkey_quote": valkey_quote}

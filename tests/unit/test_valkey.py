@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from filter.valkey import valkey_quote
+from filter.valkey import valkey_address, valkey_quote
 
 
 def valkey_unquote(text: str) -> str:
@@ -51,3 +51,19 @@ def test_a_value_survives_quoting(text: str) -> None:
 )
 def test_values_other_than_strings(value: Any, quoted: str) -> None:
     assert valkey_quote(value) == quoted
+
+
+@pytest.mark.parametrize(
+    ("bound", "address"),
+    [
+        ("*", "127.0.0.1"),
+        ("-0.0.0.0", "127.0.0.1"),
+        ("::", "127.0.0.1"),
+        ("-::*", "127.0.0.1"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("-192.0.2.1", "192.0.2.1"),
+        ("::1", "::1"),
+    ],
+)
+def test_a_host_reaches_its_own_server_at_the_address_it_listens_on(bound: str, address: str) -> None:
+    assert valkey_address(bound) == address

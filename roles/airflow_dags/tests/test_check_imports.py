@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
+
+from checks import run_check
 
 SCRIPT = Path(__file__).resolve().parents[1] / "files" / "check_imports.py"
 GOOD = "from airflow.sdk import DAG\nwith DAG('good', schedule=None):\n    pass\n"
@@ -15,15 +14,7 @@ def check(directory: Path, **files: str) -> tuple[int, list[str]]:
     """Return the exit code and the lines of the check of DAG files with this content."""
     for name, content in files.items():
         (directory / f"{name}.py").write_text(content, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.read_text(encoding="utf-8"), str(directory)],
-        input=json.dumps({"LAB_NAME": 'of the "environment"\n'}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode in (0, 1), done.stderr
-    return done.returncode, done.stdout.splitlines()
+    return run_check(SCRIPT, directory, {"LAB_NAME": 'of the "environment"\n'})
 
 
 def test_dags_that_can_be_imported_pass(tmp_path: Path) -> None:

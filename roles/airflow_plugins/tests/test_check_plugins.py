@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from checks import run_check
 
 SCRIPT = Path(__file__).resolve().parents[1] / "files" / "check_plugins.py"
 PLUGIN = """
@@ -32,16 +29,8 @@ def check(directory: Path, settings: str = "", **plugins: str) -> tuple[int, lis
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(directory / "plugins"),
         "PYTHONPATH": str(directory / "settings"),
     }
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.read_text(encoding="utf-8"), str(directory / "plugins")],
-        input=json.dumps(environment),
-        env={**os.environ, "AIRFLOW_HOME": str(directory / "home")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode in (0, 1), done.stderr
-    return done.returncode, done.stdout.splitlines()
+    home = str(directory / "home")
+    return run_check(SCRIPT, directory / "plugins", environment, AIRFLOW_HOME=home)
 
 
 def test_what_can_be_imported_passes(tmp_path: Path) -> None:
