@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-import redis
 from testlib import wait_for
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 PASSWORD_FILE = "/etc/airflow/valkey-exporter.env"  # noqa: S105
 # What the user of the exporter may ask the broker, and what not.
 ALLOWED = ["PING", "INFO"]
-REFUSED = ["LLEN default", "CONFIG GET *", "ACL LIST", "KEYS *", "CLIENT LIST"]
+REFUSED = ["LLEN default", "CONFIG GET save", "ACL LIST", "KEYS default", "CLIENT LIST"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -58,12 +57,12 @@ def test_that_of_valkey_reads_no_key(cluster: Cluster) -> None:
     host = cluster.one("valkey")
     assert host.file(PASSWORD_FILE).mode == 0o600
     password = host.check_output("sed -n s/REDIS_PASSWORD=//p %s", PASSWORD_FILE)
-    broker = cluster.unauthenticated_broker("exporter", password)
+    # Over the socket, for the firewall.
+    client = "REDISCLI_AUTH=%s valkey-cli -s /run/valkey/valkey.sock --user exporter"
     for command in ALLOWED:
-        assert broker.execute_command(command)
+        assert not host.check_output(f"{client} {command}", password).startswith("NOPERM"), command
     for command in REFUSED:
-        with pytest.raises(redis.exceptions.NoPermissionError):
-            broker.execute_command(*command.split())
+        assert host.check_output(f"{client} {command}", password).startswith("NOPERM"), command
 
 
 def test_no_password_is_in_arguments_or_units(cluster: Cluster) -> None:
