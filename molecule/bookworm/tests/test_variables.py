@@ -486,6 +486,13 @@ AIRFLOW = [
     # What they remove is tested by the scenario `existing`.
     Row("airflow_task_logs_keep_days", EXAMPLES["airflow_task_logs_keep_days"], log_removal(1), "30"),
     Row("airflow_task_logs_max_size", EXAMPLES["airflow_task_logs_max_size"], log_removal(2), str(20 << 30)),
+    # journald says it when it starts.
+    Row(
+        "airflow_journal_max_use",
+        EXAMPLES["airflow_journal_max_use"],
+        output("journalctl --unit=systemd-journald --output=cat | grep -o 'max 2.0G' | tail -n 1"),
+        "max 2.0G",
+    ),
     Row(
         "airflow_group_names",
         {"workers": "celery"},
