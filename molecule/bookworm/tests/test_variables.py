@@ -490,8 +490,10 @@ AIRFLOW = [
     Row(
         "airflow_journal_max_use",
         EXAMPLES["airflow_journal_max_use"],
-        output("journalctl --unit=systemd-journald --output=cat | grep -o 'max 2.0G' | tail -n 1"),
-        "max 2.0G",
+        output(
+            "journalctl --unit=systemd-journald --output=cat | grep -oE 'max 2([.]0)?G' | sed 's/[.]0//' | tail -n 1"
+        ),
+        "max 2G",
     ),
     Row(
         "airflow_group_names",
