@@ -490,9 +490,7 @@ AIRFLOW = [
     Row(
         "airflow_journal_max_use",
         EXAMPLES["airflow_journal_max_use"],
-        output(
-            "journalctl --unit=systemd-journald --output=cat | grep -oE 'max 2([.]0)?G' | sed 's/[.]0//' | tail -n 1"
-        ),
+        output("journalctl -o cat -u systemd-journald | grep -oE 'max 2([.]0)?G' | sed s/[.]0// | tail -n 1"),
         "max 2G",
     ),
     Row(
