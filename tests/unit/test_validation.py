@@ -258,8 +258,9 @@ CASES: list[Case] = [
     ),
     # Logs.
     *refused("airflow", "airflow_task_logs_keep_days", "Set whole numbers", True, -1),
-    *refused("airflow", "airflow_task_logs_max_size", "such as 500M or 20G", "20", "20G\n", "0G", "20 GB"),
+    *refused("airflow", "airflow_task_logs_max_size", "as 500M or 20G", "20", "20G\n", "0G", "20 GB"),
     *accepted("airflow", "airflow_task_logs_max_size", "", "1T"),
+    *refused("airflow", "airflow_journal_max_use", "as 500M or 20G", "10%", "1G\n", "0G", "1G'; id"),
     *refused(
         "airflow",
         "airflow_git_known_hosts",

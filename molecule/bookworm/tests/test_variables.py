@@ -506,6 +506,13 @@ AIRFLOW = [
     # What they remove is tested by the scenario `existing`.
     Row("airflow_task_logs_keep_days", EXAMPLES["airflow_task_logs_keep_days"], log_removal(1), "30"),
     Row("airflow_task_logs_max_size", EXAMPLES["airflow_task_logs_max_size"], log_removal(2), str(20 << 30)),
+    # journald says it when it starts.
+    Row(
+        "airflow_journal_max_use",
+        EXAMPLES["airflow_journal_max_use"],
+        output("journalctl -o cat -u systemd-journald | grep -oE 'max 2([.]0)?G' | sed s/[.]0// | tail -n 1"),
+        "max 2G",
+    ),
     Row(
         "airflow_webserver_config",
         str(DIRECTORY / "webserver_config.py"),

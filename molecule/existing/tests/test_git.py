@@ -43,7 +43,7 @@ def push(servers: Host, name: str, tag: str, mistake: str = "") -> str:
         mkdir -p ./%s
         printf %%s %s >./%s/said.py
         git add .
-        git commit --quiet --message %s
+        git commit --quiet --allow-empty --message %s
         git push --quiet origin HEAD:main
         chown -R git: /srv/git
         git rev-parse HEAD
