@@ -1,10 +1,12 @@
-"""Old task logs are removed, and never that of a running task."""
+"""Task logs are kept in object storage, old ones are removed, never that of a running task; services log JSON."""
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from testlib import wait_for
+from testlib import EXAMPLES, wait_for
 
 if TYPE_CHECKING:
     from testlib import Airflow, Cluster
@@ -58,3 +60,35 @@ def test_the_oldest_logs_go_beyond_the_size(cluster: Cluster) -> None:
     worker.check_output(f"{program} {directory} 0 {3 << 20}")
     assert worker.check_output(f"ls {directory}").split() == ["3.log"]
     worker.check_output(f"rm -r {directory}")
+
+
+def test_a_log_is_read_from_the_object_storage(cluster: Cluster, airflow: Airflow) -> None:
+    assert cluster.variable("airflow_environment_logs", None) == EXAMPLES["airflow_environment_logs"]
+    run = airflow.trigger("lab_where")
+    (task,) = run.wait()
+    local = f"{LOGS}/dag_id=lab_where/run_id={run.run_id}"
+    cluster.host("worker1").check_output("rm -r %s", local)
+    assert "This line was written on worker1" in run.log(task)
+    url = "http://localhost:9000/airflow-logs?prefix=tasks/dag_id%3Dlab_where/"
+    assert f"run_id={run.run_id}/task_id=where/attempt=1.log" in cluster.host("servers").check_output(
+        "curl --silent --fail %s", url
+    )
+
+
+def test_the_services_log_lines_of_json(cluster: Cluster) -> None:
+    for host, unit in (
+        ("control", "airflow-scheduler"),
+        ("control", "airflow-dag-processor"),
+        ("worker1", "airflow-worker"),
+    ):
+        lines = (
+            cluster.host(host)
+            .check_output("journalctl --output cat --lines 500 --unit %s", unit)
+            .splitlines()
+        )
+        events = []
+        for line in lines:
+            # Some libraries write by themselves.
+            with suppress(ValueError):
+                events.append(json.loads(line)["event"])
+        assert events, f"{unit}: {lines[-5:]}"
