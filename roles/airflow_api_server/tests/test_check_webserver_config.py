@@ -65,7 +65,7 @@ def test_what_cannot_be_used_is_named(content: str, said: str) -> None:
 
 
 def test_the_example_with_oauth_runs() -> None:
-    (example,) = [block for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "OAUTH" in block]
+    (example,) = [block for block in re.findall(r"```jinja\n(.*?)```", PAGE, re.DOTALL) if "OAUTH" in block]
     # It comes with the package that the page names.
     said = f"{NAME}: AUTH_OAUTH needs authlib, which airflow_extra_packages does not bring"
     content = example.replace("{{ oidc_client_secret | to_json }}", json.dumps(PASSWORD))
