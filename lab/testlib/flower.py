@@ -32,6 +32,11 @@ class Flower:
         """Return what each worker answers to an inspection: its queues, its pool, its settings."""
         return self.get("workers?refresh=true")
 
+    def worker(self, name: str) -> dict[str, Any]:
+        """Return what a worker answers; Flower leaves out those that have not answered within a second."""
+        node = f"celery@{name}"
+        return wait_for(f"answer of {node} to Flower", self.workers, lambda found: node in found)[node]
+
     def queues(self, name: str) -> set[str]:
         """Return the names of the queues that a worker reads."""
-        return {queue["name"] for queue in self.workers()[f"celery@{name}"]["active_queues"]}
+        return {queue["name"] for queue in self.worker(name)["active_queues"]}

@@ -34,7 +34,7 @@ def test_a_host_runs_several_workers_which_end_after_their_tasks(
             "airflow-worker",
         )
         assert long["TimeoutStopUSec"] == "1h"
-        assert flower.workers()[f"celery@{names['long']}"]["stats"]["pool"]["max-concurrency"] == 1
+        assert flower.worker(names["long"])["stats"]["pool"]["max-concurrency"] == 1
 
         run = airflow.trigger("lab_instances")
         tasks = run.wait()

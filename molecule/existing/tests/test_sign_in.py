@@ -34,7 +34,7 @@ def _names_of_the_company(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> 
         return find(proxy if str(host).endswith("company.test") else host, *args, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    monkeypatch.setitem(os.environ, "REQUESTS_CA_BUNDLE", str(cluster.directory / "ca.pem"))
+    monkeypatch.setitem(os.environ, "REQUESTS_CA_BUNDLE", str(cluster.directory / "people-ca.pem"))
 
 
 def wait_served(url: str, **options: Any) -> None:
