@@ -122,7 +122,7 @@ class After:
     @cached_property
     def worker(self) -> dict[str, Any]:
         """Return what the worker answers to an inspection."""
-        return self.flower.workers()["celery@single"]
+        return self.flower.worker("single")
 
 
 Look = Callable[[After], Any]
@@ -910,7 +910,7 @@ FLOWER_AND_WORKER = [
         "airflow_worker_instances",
         EXAMPLES["airflow_worker_instances"],
         lambda after: [
-            {queue["name"] for queue in after.flower.workers()["celery@single.gpu"]["active_queues"]},
+            after.flower.queues("single.gpu"),
             after.host.unit("airflow-worker@gpu")["MemoryMax"],
             after.host.unit("airflow-worker@long")["TimeoutStopUSec"],
         ],
