@@ -126,6 +126,8 @@ class After:
 
 
 Look = Callable[[After], Any]
+# With those of airflow_worker_instances.
+WORKERS = {"celery@single", "celery@single.gpu", "celery@single.long"}
 
 
 def each(*looks: Look) -> Look:
@@ -381,7 +383,7 @@ RUNS = {
         airflow_flower_certificate_file="{{ airflow_tls_certificate_file }}",
         airflow_flower_key_file="{{ airflow_tls_key_file }}",
     ),
-    "drain": Run({"airflow_worker_drain_timeout": 0}, ["playbooks/drain.yml", "--limit=all"]),
+    "drain": Run({"airflow_worker_drain_timeout": 0}, ["playbooks/drain.yml", "--limit=single"]),
     "airflow_version": Run({"airflow_version": "3.0.0"}),
     "airflow_group_names": Run({"airflow_group_names": {"workers": "nowhere", "masters": "celery"}}),
     "airflow_results": Run({"airflow_results_host": "elsewhere", "airflow_results_port": 5434}),
@@ -883,10 +885,10 @@ FLOWER_AND_WORKER = [
         "airflow_flower_base_url",
         "http://flower.company.test/flower",
         lambda after: after.flower.online(),
-        {"celery@single"},
+        WORKERS,
     ),
-    Row("airflow_flower_username", "lab-flower", lambda after: after.flower.online(), {"celery@single"}),
-    Row("airflow_flower_password", password(), lambda after: after.flower.online(), {"celery@single"}),
+    Row("airflow_flower_username", "lab-flower", lambda after: after.flower.online(), WORKERS),
+    Row("airflow_flower_password", password(), lambda after: after.flower.online(), WORKERS),
     Row(
         "airflow_smoke_test_timeout",
         200,
