@@ -128,8 +128,8 @@ def test_a_broken_push_takes_no_history(cluster: Cluster, airflow: Airflow) -> N
     # Nor is another bundle concerned.
     assert not import_errors(airflow, "warehouse")
 
-    push(servers, "reports", "mended")
-    wait_pushed(airflow, "reports", "mended")
+    push(servers, "reports", "fixed")
+    wait_pushed(airflow, "reports", "fixed")
     assert not import_errors(airflow, "reports")
 
 
