@@ -1,7 +1,7 @@
 WORKERS ?= 1
 DAGS ?= dags
 DAG ?= example_workers
-SCENARIOS := default split bookworm existing resilience
+SCENARIOS := default split bookworm existing resilience operations
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Behind a proxy that re-signs TLS: uv trusts the certificates that this machine trusts.
