@@ -51,7 +51,7 @@ def run_command(name: str, *args: str, cwd: Path = PROJECT, **environment: str) 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=600,
+        timeout=1500,
         check=False,
     )
     return Result(done.returncode, done.stdout)
