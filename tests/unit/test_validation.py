@@ -409,6 +409,24 @@ CASES: list[Case] = [
     fact("it has 192.0.2.99", all_ipv4_addresses=["192.0.2.99"]),
     Case("preflight", "preflight_min_memory_mb", 100_000_000, "Give it more, or lower the variable"),
     Case("preflight", "preflight_min_disk_mb", 100_000_000, DISK),
+    # Backups.
+    *refused(
+        "airflow_backup", "airflow_backup_schedule", "as systemd's OnCalendar", "daily\n", "$(id)", "a;b"
+    ),
+    *accepted("airflow_backup", "airflow_backup_schedule", "", "*-*-* 02:30:00", "Mon..Fri 04:00"),
+    *refused(
+        "airflow_backup",
+        "airflow_backup_dump_directory",
+        "to an absolute path",
+        "backups",
+        "/backups",
+        "/var/../etc",
+        "/var/a b",
+        "/var/a\n",
+    ),
+    *refused("airflow_backup", "airflow_backup_keep", "number of backups, 1 or more", 0, True),
+    *refused("airflow_backup", "airflow_backup_keep", ARGUMENT, "all"),
+    *accepted("airflow_backup", "airflow_backup_dump_directory", "/srv/airflow-backups_1.d"),
     # Secrets.
     *(
         case

@@ -295,6 +295,19 @@ def refused(run: str, *words: str) -> Look:
     return look
 
 
+def backup_units(directive: str, word: int | None = None) -> Look:
+    """Return what a directive of the timer of the backup or of its service says, or a word of it."""
+
+    def look(after: After) -> list[str]:
+        lines = after.host.check_output(
+            "systemctl cat airflow-backup.timer airflow-backup.service"
+        ).splitlines()
+        values = [line.partition("=")[2] for line in lines if line.startswith(f"{directive}=")]
+        return [value if word is None else value.split()[word] for value in values]
+
+    return look
+
+
 def retries(run: str, task: str) -> Look:
     """Return how many retries a task had left each time it failed."""
     return lambda after: re.findall(rf"{task} \((\d+) retries left\)", after.results[run].text)
@@ -374,6 +387,9 @@ RUNS = {
         }
     ),
     "airflow_rotate": Run({"airflow_rotate_timeout": 0}, ["playbooks/rotate_secrets.yml"]),
+    "airflow_restore": Run({"airflow_backup_directory": "/no/such/backup"}, ["playbooks/restore.yml"]),
+    "airflow_backup": Run({}, ["playbooks/backup.yml"]),
+    "airflow_restore_overwrite": Run({"airflow_restore_overwrite": "neither"}, ["playbooks/restore.yml"]),
     "broker certificate": certificate_run("broker", airflow_broker_tls=True),
     "database certificate": certificate_run("database"),
     "api certificate": certificate_run("api"),
@@ -822,6 +838,29 @@ API = [
         [],
     ),
     Row("airflow_rotate_timeout", 60, refused("airflow_rotate", "airflow_rotate_timeout is 0; set it"), []),
+    Row(
+        "airflow_backup_directory",
+        str(DIRECTORY / "backups"),
+        each(
+            lambda _after: [path.name for path in (DIRECTORY / "backups").glob("*/manifest.json")],
+            refused("airflow_restore", "(/no/such/backup) is no backup: it has no manifest.json"),
+        ),
+        [["manifest.json"], []],
+    ),
+    Row("airflow_backup_schedule", "*-*-* 03:04:05", backup_units("OnCalendar"), ["*-*-* 03:04:05"]),
+    Row("airflow_backup_keep", 3, backup_units("ExecStart", 2), ["3", "3"]),
+    Row(
+        "airflow_backup_dump_directory",
+        "/srv/airflow/dumps",
+        backup_units("ExecStart", 1),
+        ["/srv/airflow/dumps"] * 2,
+    ),
+    Row(
+        "airflow_restore_overwrite",
+        value=True,
+        look=refused("airflow_restore_overwrite", "airflow_restore_overwrite", "unable to convert"),
+        found=[],
+    ),
     Row(
         "airflow_jwt_secret",
         key := secrets.token_urlsafe(64),
