@@ -108,9 +108,12 @@ def differences(role: Path) -> list[str]:
 
 
 def roles(directory: Path) -> list[Path]:
-    """Return the directories of the roles, sorted by name."""
+    """Return the directories of the roles, sorted by name, but those that link to the defaults of another."""
     return sorted(
-        path for path in directory.iterdir() if (path / "tasks").is_dir() or (path / "defaults").is_dir()
+        path
+        for path in directory.iterdir()
+        if ((path / "tasks").is_dir() or (path / "defaults").is_dir())
+        and not (path / "defaults").is_symlink()
     )
 
 

@@ -94,3 +94,10 @@ def test_role_without_spec_has_no_defaults(role: Path) -> None:
     assert check_specs.differences(role) == []
     (role / "defaults" / "main.yml").write_text("a: 1", encoding="utf-8")
     assert check_specs.differences(role) == ["has no meta/argument_specs.yml"]
+
+
+def test_a_role_that_links_to_the_defaults_of_another_is_left_out(role: Path) -> None:
+    link = role.parent / "linked"
+    link.mkdir()
+    (link / "defaults").symlink_to(role / "defaults")
+    assert check_specs.roles(role.parent) == [role]
