@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -157,3 +158,32 @@ def test_a_database_with_data_is_not_overwritten(cluster: Cluster, before: Befor
     assert before.finished.tasks()[0].outcome == ("success", 1)
     wait_for("cluster healthy", cluster.unhealthy, lambda unhealthy: not unhealthy, timeout=60)
     airflow.wait_healthy()
+
+
+def test_a_timer_dumps_and_its_failure_shows(cluster: Cluster, tmp_path: Path) -> None:
+    host, directory = cluster.one("postgres"), "/var/backups/airflow"
+    content = copy.deepcopy(cluster.content)
+    inventory = tmp_path / "hosts.yml"
+
+    def schedule(value: str) -> None:
+        content["vars"].update({"airflow_backup_schedule": value, "airflow_backup_keep": 2})
+        inventory.write_text(yaml.safe_dump({"all": content}), encoding="utf-8")
+        run_playbook(inventory, "postgres").assert_success()
+
+    schedule("*-*-* 03:00:00")
+    assert host.check_output("systemctl is-active airflow-backup.timer") == "active"
+    for _ in range(3):
+        host.check_output("systemctl start airflow-backup.service")
+    names = host.check_output("ls %s", directory).splitlines()
+    assert [name.split("-")[0] for name in names] == ["database"] * 2 + ["results"] * 2
+    # A port at which nothing listens.
+    host.configure("airflow-backup", {}, "Environment=PGPORT=1\n")
+    try:
+        assert host.run("systemctl start airflow-backup.service").rc != 0
+        assert "airflow-backup" in host.failed_units()
+    finally:
+        host.unconfigure()
+    assert host.check_output("ls %s", directory).splitlines() == names
+    host.check_output("systemctl reset-failed airflow-backup.service; rm -r %s", directory)
+    schedule("")
+    assert not host.check_output("ls /etc/systemd/system | grep airflow-backup || true")
