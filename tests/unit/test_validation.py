@@ -161,6 +161,7 @@ CASES: list[Case] = [
     *refused(
         "airflow", "airflow_version", "Set it to one of: 3", "../x", "3.3.2\n", "3", 3.3, "3.3.2/../3.3.2"
     ),
+    *accepted("airflow", "airflow_version", "3.2.2"),
     *refused(
         "airflow",
         "airflow_extra_packages",
