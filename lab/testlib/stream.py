@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import requests
 
@@ -38,7 +38,7 @@ class Stream:
         self.stopping = threading.Event()
         self.threads = [threading.Thread(target=self.trigger_all), threading.Thread(target=self.ask_all)]
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> Self:
         for thread in self.threads:
             thread.start()
         return self
@@ -92,7 +92,7 @@ class Stream:
         return max(second - first for first, second in pairwise(self.answered))
 
     def assert_none_lost(self) -> float:
-        """Assert that each task ran once and succeeded, and return the longest time in which no task began."""
+        """Assert that each task ran once and succeeded; return the longest time in which no task began."""
         begins = []
         for run in self.runs:
             run.airflow = self.servers[0]

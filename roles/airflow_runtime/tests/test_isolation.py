@@ -90,7 +90,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(out: Path) -> Iterator[Isolation]:
+def server(out: Path) -> Iterator[Any]:
     dags = Path(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
     dags.mkdir(parents=True, exist_ok=True)
     (dags / "isolated.py").write_text(DAG)
