@@ -15,7 +15,9 @@ ENGINE := lab/engine.sh
 MOLECULE := $(ENGINE) molecule
 RECORD := python3 scripts/junit_record.py
 LOCKS := $(wildcard roles/airflow_runtime/files/locks/*.txt requirements/*.txt)
-AIRFLOW_LOCK := $(lastword $(sort $(wildcard roles/airflow_runtime/files/locks/[0-9]*.txt)))
+AIRFLOW_LOCKS := $(sort $(wildcard roles/airflow_runtime/files/locks/[0-9]*.txt))
+AIRFLOW_LOCK := $(lastword $(AIRFLOW_LOCKS))
+AIRFLOW_VERSIONS := $(notdir $(AIRFLOW_LOCKS:.txt=))
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 22
@@ -59,8 +61,11 @@ $(LINTERS): venv
 unit: unit-compat unit-airflow unit-collection ## run the unit tests
 unit-collection: venv
 	@$(RECORD) $@ pytest --junit-xml=.cache/junit/$@.xml tests/unit
-unit-airflow: .cache/airflow-venv/.up-to-date
-	@$(RECORD) $@ .cache/airflow-venv/bin/python -m pytest --junit-xml=.cache/junit/$@.xml roles/*/tests
+# On each version that can be installed; on older ones what runs inside Airflow's own processes.
+unit-airflow: $(AIRFLOW_VERSIONS:%=unit-airflow-%)
+unit-airflow-%: .cache/airflow-venv-%/.up-to-date
+	@$(RECORD) $@ .cache/airflow-venv-$*/bin/python -m pytest --junit-xml=.cache/junit/$@.xml \
+		$(if $(filter $*.txt,$(notdir $(AIRFLOW_LOCK))),roles/*/tests,roles/airflow_runtime/tests)
 unit-compat: venv
 	@$(RECORD) $@ scripts/compat.sh
 SCENARIO_TESTS := $(SCENARIOS:%=molecule-%)
@@ -110,8 +115,8 @@ $(BENCHMARKS): benchmark-%: venv
 
 .venv/.up-to-date: requirements/controller.txt scripts/venv.sh
 	@scripts/venv.sh
-.cache/airflow-venv/.up-to-date: $(AIRFLOW_LOCK) requirements/controller.txt scripts/airflow-venv.sh | venv
-	@scripts/airflow-venv.sh $(AIRFLOW_LOCK)
+.cache/airflow-venv-%/.up-to-date: roles/airflow_runtime/files/locks/%.txt requirements/controller.txt scripts/airflow-venv.sh | venv
+	@scripts/airflow-venv.sh $(@D) $<
 
 .cache/audit-venv/.up-to-date: requirements/audit.txt scripts/audit-venv.sh | venv
 	@scripts/audit-venv.sh

@@ -8,6 +8,7 @@ from testlib.examples import EXAMPLE_FILES, EXAMPLE_SECRETS, EXAMPLES, blocks
 from testlib.flower import Flower
 from testlib.host import Host
 from testlib.recovery import record_recovery
+from testlib.stream import Stream
 from testlib.units import AIRFLOW_UNITS, GROUP_UNITS, WORKER_HEALTH, WORKER_MONITOR
 from testlib.wait import wait_for
 
@@ -26,6 +27,7 @@ __all__ = [
     "Host",
     "Result",
     "Run",
+    "Stream",
     "TaskInstance",
     "assert_survived",
     "attempts",

@@ -29,3 +29,8 @@ def test_running_tasks_of_a_host_the_oldest_first() -> None:
         "DAG etl, task extract, run run: running for 10 min 34 s",
         "DAG etl, task load[2], run run: running for 1 min 5 s",
     ]
+
+
+def test_running_tasks_of_all_hosts_have_their_names() -> None:
+    tasks = [task("load", "1970-01-01T00:10:00Z"), task("queued", None)]
+    assert running_tasks(tasks, "", 665.0) == ["worker3: DAG etl, task load, run run: running for 1 min 5 s"]

@@ -161,6 +161,7 @@ CASES: list[Case] = [
     *refused(
         "airflow", "airflow_version", "Set it to one of: 3", "../x", "3.3.2\n", "3", 3.3, "3.3.2/../3.3.2"
     ),
+    *accepted("airflow", "airflow_version", "3.2.2"),
     *refused(
         "airflow",
         "airflow_extra_packages",
@@ -256,6 +257,7 @@ CASES: list[Case] = [
         BUNDLES,
         {"airflow_config": {"dag_processor": {"dag_bundle_config_list": []}}},
     ),
+    *refused("airflow", "airflow_environments_keep", "must be 1 or more", 0, True),
     # Logs.
     *refused("airflow", "airflow_task_logs_keep_days", "Set whole numbers", True, -1),
     *refused("airflow", "airflow_task_logs_max_size", "as 500M or 20G", "20", "20G\n", "0G", "20 GB"),

@@ -401,6 +401,9 @@ RUNS = {
     ),
     "drain": Run({"airflow_worker_drain_timeout": 0}, ["playbooks/drain.yml", "--limit=single"]),
     "airflow_version": Run({"airflow_version": "3.0.0"}),
+    "airflow_environments_keep": Run({"airflow_environments_keep": 0}),
+    "airflow_rollback": Run({}, ["playbooks/rollback.yml"]),
+    "airflow_update": Run({"airflow_update_reboot": True}, ["--check", "playbooks/update_hosts.yml"]),
     "airflow_group_names": Run({"airflow_group_names": {"workers": "nowhere", "masters": "celery"}}),
     "airflow_results": Run({"airflow_results_host": "elsewhere", "airflow_results_port": 5434}),
     "airflow_broker_tls": Run(
@@ -422,7 +425,7 @@ RUNS = {
 CPUS = os.cpu_count() or 1
 
 AIRFLOW = [
-    # The collection has a lock for one version only: another one is refused.
+    # That a version which has a lock is installed is tested by the upgrade: another one is refused.
     Row(
         "airflow_version",
         "3.3.2",
@@ -971,6 +974,25 @@ FLOWER_AND_WORKER = [
             )
         ],
         ["4096", "65536", "1.500000s", str(2 << 30), "131072"],
+    ),
+    # That it keeps as many is tested by the upgrade.
+    Row(
+        "airflow_environments_keep",
+        3,
+        refused("airflow_environments_keep", "airflow_environments_keep (0) must be 1 or more"),
+        [],
+    ),
+    Row(
+        "airflow_rollback_confirm",
+        value=False,
+        look=refused("airflow_rollback", "Nothing was changed", "-e airflow_rollback_confirm=true"),
+        found=[],
+    ),
+    Row(
+        "airflow_update_reboot",
+        value=True,
+        look=lambda after: "; reboot" in after.results["airflow_update"].text,
+        found=True,
     ),
     Row("airflow_worker_drain_timeout", 700, refused("drain", "airflow_worker_drain_timeout of"), []),
     # That it keeps what it promises is tested with lab_credentials.

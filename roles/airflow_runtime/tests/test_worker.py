@@ -51,7 +51,8 @@ def start(caplog: pytest.LogCaptureFixture) -> dict[str, str]:
     """Start as a worker does and return what was logged of each patch and of the preloading."""
     with caplog.at_level(logging.INFO, logger="lakehouse_airflow"):
         worker.prepare_slots()
-    logged = dict(message.split(": ", 1) for message in caplog.messages)
+    ours = [record for record in caplog.records if record.name.startswith("lakehouse_airflow")]
+    logged = dict(record.getMessage().split(": ", 1) for record in ours)
     assert logged.keys() == {*PATCHES, "Preload"}
     return logged
 
@@ -157,7 +158,8 @@ WORKER = """
 import json, os, sys
 from airflow import settings
 from airflow.providers.celery.executors.celery_executor import app
-from airflow.sdk.execution_time.supervisor import WatchedSubprocess, supervise_task
+from airflow.sdk.execution_time import supervisor
+from airflow.sdk.execution_time.supervisor import WatchedSubprocess
 def state():
     links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")[:-1]]
     return {
@@ -174,7 +176,9 @@ assert WatchedSubprocess._register_pipe_readers.__module__ == WatchedSubprocess.
 assert WatchedSubprocess._register_pipe_readers is not unpatched
 after, modules = state(), sorted(sys.modules)
 task = workload()
-code = supervise_task(
+# Its name in Airflow 3.2 comes last.
+supervise = getattr(supervisor, "supervise_task", None) or supervisor.supervise
+code = supervise(
     ti=task.ti,
     bundle_info=task.bundle_info,
     dag_rel_path=task.dag_rel_path,

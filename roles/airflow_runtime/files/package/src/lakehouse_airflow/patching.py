@@ -25,14 +25,19 @@ def digest(function: FunctionType) -> str:
     return hashlib.sha256(inspect.getsource(function.__code__).encode()).hexdigest()[:16]
 
 
-def expect(package: str, wanted: str, functions: dict[FunctionType, str]) -> None:
-    """Fail unless the package has this version, and its functions these digests."""
-    if (found := version(package)) != wanted:
-        raise UnexpectedCodeError(f"it is for {package} {wanted}, installed is {found}")
-    for function, known in functions.items():
-        if (actual := digest(function)) != known:
+def expect(package: str, versions: str, functions: dict[FunctionType, str]) -> None:
+    """Fail unless the package has one of these versions, and its functions the digests that they have there.
+
+    :param versions: one, or several with a space between them
+    :param functions: the digest of each, or where the versions differ one for each of them
+    """
+    if (found := version(package)) not in (wanted := versions.split()):
+        raise UnexpectedCodeError(f"it is for {package} {' and '.join(wanted)}, installed is {found}")
+    for function, digests in functions.items():
+        known = digests.split()
+        if (actual := digest(function)) != known[wanted.index(found) % len(known)]:
             raise UnexpectedCodeError(
-                f"{function.__qualname__} of {package} {wanted} has the unknown digest {actual}"
+                f"{function.__qualname__} of {package} {found} has the unknown digest {actual}"
             )
 
 

@@ -30,7 +30,7 @@ def apply() -> None:
     """
     # What decides whether to try again is left as it is.
     original = Client.request.__wrapped__
-    expect("apache-airflow-task-sdk", "1.3.2", {original: "47a84818c29aec97"})
+    expect("apache-airflow-task-sdk", "1.2.2 1.3.2", {original: "f4fb1a129914e5c9 47a84818c29aec97"})
     timeout: int = conf.getint("lakehouse", "task_instance_heartbeat_timeout") - MARGIN
 
     @functools.wraps(original)

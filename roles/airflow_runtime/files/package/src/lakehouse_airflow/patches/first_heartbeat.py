@@ -16,7 +16,7 @@ def apply() -> None:
     original = ActivitySubprocess._on_child_started
     expect(
         "apache-airflow-task-sdk",
-        "1.3.2",
+        "1.2.2 1.3.2",
         {original: "c1810e9d6d095987", ActivitySubprocess._send_heartbeat_if_needed: "31f8f8772b8c6096"},
     )
 

@@ -25,12 +25,12 @@ def apply() -> None:
     """
     expect(
         "apache-airflow-task-sdk",
-        "1.3.2",
+        "1.2.2 1.3.2",
         {
-            WatchedSubprocess._register_pipe_readers: "9b3d202845e34a9c",
-            WatchedSubprocess._on_socket_closed: "ded36396cf737009",
+            WatchedSubprocess._register_pipe_readers: "48362a58feccba32 9b3d202845e34a9c",
+            WatchedSubprocess._on_socket_closed: "a30bdec7ee736907 ded36396cf737009",
             WatchedSubprocess._service_subprocess: "42a762c7c8aa4ea5",
-            WatchedSubprocess._check_subprocess_exit: "dc039d1f36e9b6cd",
+            WatchedSubprocess._check_subprocess_exit: "f73f9990b92f185a dc039d1f36e9b6cd",
         },
     )
     # Old kernels and some sandboxes refuse; better known now than in the middle of a task.
