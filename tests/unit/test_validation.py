@@ -256,7 +256,9 @@ CASES: list[Case] = [
         BUNDLES,
         {"airflow_config": {"dag_processor": {"dag_bundle_config_list": []}}},
     ),
-    # Logs.
+    # Housekeeping and logs.
+    *refused("airflow", "airflow_database_keep_days", "Set whole numbers", True, -1),
+    *accepted("airflow", "airflow_database_keep_days", 0, 30),
     *refused("airflow", "airflow_task_logs_keep_days", "Set whole numbers", True, -1),
     *refused("airflow", "airflow_task_logs_max_size", "as 500M or 20G", "20", "20G\n", "0G", "20 GB"),
     *accepted("airflow", "airflow_task_logs_max_size", "", "1T"),
