@@ -57,13 +57,11 @@ def test_a_healthy_cluster(cluster: Cluster, airflow: Airflow, tmp_path: Path) -
     assert report["database"]["tasks"].get("queued", 0) == 0
     checks = {(check["check"], check["host"]) for check in report["checks"]}
     assert {("scheduler", "control1"), ("worker", WORKER), ("unit", WORKER), ("disk", "control1")} <= checks
-    assert "healthy, " in result.output
-    assert f"{WORKER}  airflow-worker " in result.output
+    assert f" {WORKER} airflow-worker active " in result.text
 
 
 def test_it_says_what_runs_and_what_waits(cluster: Cluster, airflow: Airflow, tmp_path: Path) -> None:
-    run = airflow.trigger("lab_fifty", seconds=[20] * 10)
-    # Of eight slots.
+    run = airflow.trigger("lab_fifty", seconds=[20] * 8 + [1] * 42)
     run.wait_tasks("8 run", lambda tasks: sum(task.state == "running" for task in tasks) == 8)
 
     # Workers tell of it in their next heartbeat.
@@ -73,7 +71,7 @@ def test_it_says_what_runs_and_what_waits(cluster: Cluster, airflow: Airflow, tm
     found = wait_for("slots in use", report, lambda found: found["slots"]["busy"] == 8)
     assert found["healthy"] is True
     assert found["database"]["tasks"]["running"] == 8
-    assert found["queues"]["default"] == 2
+    assert found["queues"]["default"] == found["database"]["tasks"]["queued"] > 0
     assert found["database"]["runs"]["running"] == 1
     run.wait()
 
@@ -86,7 +84,8 @@ def test_dead_hosts_and_services_are_named(cluster: Cluster, tmp_path: Path) -> 
     assert {("reachable", WORKER), ("unit", "control1")} <= failed(report)
     assert f"FAILED {WORKER}: reachable: does not answer" in result.text
     assert "FAILED control1: unit: airflow-triggerer is inactive" in result.text
-    cluster.wait_healthy()
+    # The triggerer says so with its next heartbeat.
+    wait_for("healthy", lambda: status(cluster, tmp_path / "report.json")[0].returncode == 0)
 
 
 def test_differences_are_named(cluster: Cluster, tmp_path: Path) -> None:
