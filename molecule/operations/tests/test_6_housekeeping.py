@@ -40,12 +40,17 @@ INSERT INTO celery_taskmeta (id, task_id, status, date_done)
 
 def sql(host: Host, database: str, text: str) -> None:
     """Run a script as PostgreSQL's superuser."""
-    host.check_output("printf %s %s | runuser -u postgres -- psql --quiet -v ON_ERROR_STOP=1 %s", "%s", text, database)
+    host.check_output(
+        "printf %s %s | runuser -u postgres -- psql --quiet -v ON_ERROR_STOP=1 %s", "%s", text, database
+    )
 
 
 def counts(host: Host) -> dict[str, int]:
     """Return how many old rows there are, and how many results."""
-    found = {table: int(host.sql("airflow", f"SELECT count(*) FROM {table} WHERE run_id LIKE 'old\\_\\_%'")[0]) for table in TABLES}
+    found = {
+        table: int(host.sql("airflow", f"SELECT count(*) FROM {table} WHERE run_id LIKE 'old\\_\\_%'")[0])
+        for table in TABLES
+    }
     old = "SELECT count(*) FROM celery_taskmeta WHERE date_done < now() - interval '10 years'"
     return {**found, "results": int(host.sql("airflow_results", old)[0])}
 
@@ -54,7 +59,9 @@ def database_bytes(host: Host) -> int:
     """Return the size of both databases, without what autovacuum would make free."""
     for database in ("airflow", "airflow_results"):
         sql(host, database, "VACUUM")
-    return int(host.sql("postgres", "SELECT pg_database_size('airflow') + pg_database_size('airflow_results')")[0])
+    return int(
+        host.sql("postgres", "SELECT pg_database_size('airflow') + pg_database_size('airflow_results')")[0]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +82,9 @@ def test_one_host_has_the_timer(cluster: Cluster) -> None:
     assert [host for host in others if host.run("systemctl is-active %s.timer", UNIT).rc == 0] == []
 
 
-def test_the_databases_do_not_grow_from_year_to_year(cluster: Cluster, airflow: Airflow, example: Run) -> None:
+def test_the_databases_do_not_grow_from_year_to_year(
+    cluster: Cluster, airflow: Airflow, example: Run
+) -> None:
     host, database = cluster.hosts("schedulers")[0], cluster.one("postgres")
     none, year = dict.fromkeys([*TABLES, "results"], 0), {"dag_run": 365, "results": 18250}
     sizes = []
@@ -133,7 +142,9 @@ def test_tables_that_an_interrupted_cleaning_left_behind_are_dropped(cluster: Cl
     old, new = "_airflow_deleted__log__20140101000000__b1", "_airflow_deleted__log__20990101000000"
     sql(database, "airflow", f"SET ROLE airflow; CREATE TABLE {old} (id int); CREATE TABLE {new} (id int)")
     host.check_output("systemctl start %s", UNIT)
-    left = database.sql("airflow", "SELECT tablename FROM pg_tables WHERE tablename LIKE '\\_airflow\\_deleted%'")
+    left = database.sql(
+        "airflow", "SELECT tablename FROM pg_tables WHERE tablename LIKE '\\_airflow\\_deleted%'"
+    )
     sql(database, "airflow", f"DROP TABLE {new}")
     assert left == [new]
 
