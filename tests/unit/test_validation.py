@@ -258,7 +258,9 @@ CASES: list[Case] = [
         {"airflow_config": {"dag_processor": {"dag_bundle_config_list": []}}},
     ),
     *refused("airflow", "airflow_environments_keep", "must be 1 or more", 0, True),
-    # Logs.
+    # Housekeeping and logs.
+    *refused("airflow", "airflow_database_keep_days", "Set whole numbers", True, -1),
+    *accepted("airflow", "airflow_database_keep_days", 0, 30),
     *refused("airflow", "airflow_task_logs_keep_days", "Set whole numbers", True, -1),
     *refused("airflow", "airflow_task_logs_max_size", "as 500M or 20G", "20", "20G\n", "0G", "20 GB"),
     *accepted("airflow", "airflow_task_logs_max_size", "", "1T"),

@@ -524,6 +524,16 @@ AIRFLOW = [
         output("cat /etc/airflow/git_known_hosts"),
         f"git.example.org {EXAMPLE_FILES['git_host_key.pub'].strip()}",
     ),
+    # What it removes is tested by the scenario `operations`.
+    Row(
+        "airflow_database_keep_days",
+        400,
+        output(
+            "systemctl --quiet is-active airflow-housekeeping.timer && "
+            "systemctl cat airflow-housekeeping.service | sed -n 's/.*housekeeping.py //p'"
+        ),
+        "400",
+    ),
     # What they remove is tested by the scenario `existing`.
     Row("airflow_task_logs_keep_days", EXAMPLES["airflow_task_logs_keep_days"], log_removal(1), "30"),
     Row("airflow_task_logs_max_size", EXAMPLES["airflow_task_logs_max_size"], log_removal(2), str(20 << 30)),

@@ -194,7 +194,7 @@ class Monitor:
             }
             for name, worker in self.workers.items()
         }
-        replace(STATUS, json.dumps({"problems": found, "workers": workers}))
+        replace(STATUS, json.dumps({"problems": found, "workers": workers, "queues": self.waiting}))
         # For the user of the node exporter.
         replace(STATUS.with_name(METRICS), "".join(self.metrics()), mode=0o644)
 

@@ -192,6 +192,7 @@ def test_changes_are_reported_once_and_the_status_is_written(
                 "problem": "no heartbeat for 20 s",
             },
         },
+        "queues": {},
     }
 
     monitor.receive(event("worker-offline"))

@@ -1,0 +1,133 @@
+"""playbooks/uninstall.yml leaves a host as it was, keeps the data unless told otherwise, and site.yml builds the cluster again.
+
+The last file of the scenario: it takes the cluster off its hosts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from testlib import run_command, run_site, wait_for
+
+if TYPE_CHECKING:
+    from testlib import Cluster, Host, Result
+
+WORKER = "worker2"
+# Where the collection has files, of those that Ansible and Debian have there, too.
+DIRECTORIES = "/etc /usr/local /opt /var/lib /var/log /var/backups /run/systemd/system"
+# Its names, in files and in lists of the host.
+NAMES = "airflow|lakehouse"
+
+
+def uninstall(cluster: Cluster, *args: str) -> Result:
+    return run_command(
+        "ansible-playbook", f"--inventory={cluster.inventory}", *args, "playbooks/uninstall.yml"
+    )
+
+
+def confirmed(cluster: Cluster, *args: str) -> Result:
+    return uninstall(cluster, "--extra-vars=airflow_uninstall_confirmed=true", *args).assert_success()
+
+
+def traces(host: Host) -> set[str]:
+    """Return what the host has of the collection: files, units, users, processes, names of hosts, tables of its firewall."""
+    # The lab's own program and the journal are not of the collection.
+    files = f"find {DIRECTORIES} -xdev -regextype egrep -regex '.*({NAMES}).*' -not -path '/var/log/journal/*' -prune"
+    commands = {
+        "file": files,
+        "unit": f"systemctl list-units --all --plain --no-legend | grep -oE '^[^ ]*({NAMES})[^ ]*'",
+        "unit file": f"systemctl list-unit-files --no-legend | grep -oE '^[^ ]*({NAMES})[^ ]*'",
+        "user": f"grep -oE '^({NAMES})[^:]*' /etc/passwd /etc/group",
+        "process": "ps -eo user:32= | grep -E '^airflow' | sort -u",
+        "host": f"grep -E '{NAMES}' /etc/hosts",
+        "table": "! test -x /usr/sbin/nft || nft list tables | grep lakehouse",
+    }
+    return {
+        f"{kind} {line.strip()}"
+        for kind, command in commands.items()
+        for line in host.run(command).stdout.splitlines()
+    }
+
+
+def kept(host: Host) -> set[str]:
+    """Return what stays without airflow_remove_data: data, and the users that own it."""
+    users = host.check_output("ls /var/lib/airflow /var/log/airflow | grep -v : | sort -u").split()
+    assert users
+    return {"file /var/lib/airflow", "file /var/log/airflow"}
+
+
+def without_users(found: set[str]) -> set[str]:
+    return {line for line in found if not line.startswith("user ")}
+
+
+@pytest.mark.parametrize("answer", [(), ("--extra-vars=airflow_remove_data=true",), (f"--limit={WORKER}",)])
+def test_nothing_is_removed_without_a_confirmation(cluster: Cluster, answer: tuple[str, ...]) -> None:
+    result = uninstall(cluster, *answer)
+    assert result.returncode != 0
+    assert (
+        "Nothing was removed. Answer 'uninstall', or add '-e airflow_uninstall_confirmed=true'."
+        in result.text
+    )
+    assert set(result.changed.values()) <= {0}
+    assert cluster.unhealthy() == []
+
+
+def test_a_removed_worker_is_cleaned(cluster: Cluster) -> None:
+    host, limit = cluster.host(WORKER), f"--limit={WORKER}"
+    assert "process airflow-worker" in traces(host)
+    run_command(
+        "ansible-playbook", f"--inventory={cluster.inventory}", limit, "playbooks/remove.yml"
+    ).assert_success()
+    confirmed(cluster, limit, "--extra-vars=airflow_remove_data=true")
+    assert traces(host) == set()
+    assert set(confirmed(cluster, limit).changed.values()) == {0}
+    # The rest goes on without it.
+    wait_for("problems", cluster.problems, lambda problems: not problems)
+
+
+def test_the_cluster_is_taken_off_and_built_again_with_its_data(cluster: Cluster) -> None:
+    airflow = cluster.airflow()
+    run = airflow.trigger("lab_fifty", seconds=[0.1] * 50)
+    run.wait()
+    airflow.call("POST", "variables", {"key": "kept", "value": "secret"})
+    control = cluster.one("postgres")
+    confirmed(cluster)
+    for host in cluster.hosts("schedulers") + [cluster.host("worker1")]:
+        left = without_users(traces(host)) - kept(host)
+        # The servers keep their configuration with their data.
+        servers = {line for line in left if "/etc/postgresql" in line or "/etc/valkey" in line}
+        assert left - servers == set(), host
+    active = "systemctl is-active postgresql@17-main valkey-server"
+    assert control.run(active).stdout.split() == ["inactive"] * 2
+    assert (
+        control.run("systemctl is-enabled postgresql postgresql@17-main valkey-server").stdout.split()
+        == ["disabled"] * 3
+    )
+    # A run that was interrupted is completed by the next one, which finds nothing more.
+    assert set(confirmed(cluster).changed.values()) == {0}
+
+    run_site(cluster.inventory).assert_success()
+    again = cluster.airflow()
+    assert len(again.call("GET", f"{run.path}/taskInstances?limit=100")["task_instances"]) == 50
+    assert again.call("GET", "variables/kept")["value"] == "secret"
+    assert len(again.trigger("lab_fifty", seconds=[0.1] * 50).wait()) == 50
+
+
+def test_with_its_data_everything_is_removed(cluster: Cluster) -> None:
+    confirmed(cluster, "--extra-vars=airflow_remove_data=true")
+    for host in cluster.hosts("schedulers") + cluster.hosts("workers"):
+        assert traces(host) == set(), host
+    control = cluster.one("postgres")
+    assert (
+        control.run(
+            "ls -d /etc/valkey /var/lib/valkey /etc/postgresql/*/main /var/lib/postgresql/*/main"
+        ).stdout
+        == ""
+    )
+    assert (
+        control.run(
+            "dpkg-query -W -f '${db:Status-Status}' postgresql-17 valkey-server valkey-tools"
+        ).stdout.count("installed")
+        == 0
+    )
