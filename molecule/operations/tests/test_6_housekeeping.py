@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from testlib import assert_survived, run_command, wait_running
+from testlib import assert_survived, run_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +94,7 @@ def test_the_databases_do_not_grow_from_year_to_year(
         sizes.append(database_bytes(database))
         # While tasks run.
         run = airflow.trigger(DAG, seconds=[1] * 50)
-        wait_running(cluster, run, 4)
+        run.wait_tasks("some run", lambda tasks: any(task.state == "running" for task in tasks))
         host.check_output("systemctl start %s", UNIT)
         assert counts(database) == none
         run.wait()
