@@ -17,8 +17,8 @@ import psycopg2
 from celery import Celery
 from psycopg2 import sql
 
-# `airflow db clean` moves each batch into a table of its own, with the time in its name, and leaves it behind when
-# it is interrupted. Those who archive by hand have such tables too, hence the age.
+# `airflow db clean` moves each batch into a table of its own, with the time in its name, and leaves it there
+# when it is interrupted. Those who archive by hand have such tables too, hence the age.
 ARCHIVE = re.compile(r"_airflow_deleted__.+__(?P<time>[0-9]{14})(__b[0-9]+)?")
 BATCH = 10_000
 
