@@ -85,7 +85,12 @@ def test_dead_hosts_and_services_are_named(cluster: Cluster, tmp_path: Path) -> 
     assert f"FAILED {WORKER}: reachable: does not answer" in result.text
     assert "FAILED control1: unit: airflow-triggerer is inactive" in result.text
     # The triggerer says so with its next heartbeat.
-    wait_for("healthy", lambda: status(cluster, tmp_path / "report.json")[0].returncode == 0)
+    wait_for(
+        "healthy",
+        lambda: failed(status(cluster, tmp_path / "report.json")[1]),
+        lambda found: not found,
+        timeout=120,
+    )
 
 
 def test_differences_are_named(cluster: Cluster, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from testlib import assert_survived, run_command, wait_running
+from testlib import assert_survived, run_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
 DAG = "lab_fifty"
 UNIT = "airflow-housekeeping"
+OLD = "run_id LIKE 'old\\_\\_%'"
 TABLES = ["dag_run", "task_instance", "log"]
-# A run a day and fifty tasks in each, copies of a run that there was, twelve years ago; three entries in the audit log for each task.
+# Copies of a run of fifty tasks, one for each day of a year that began twelve years ago, and three entries in
+# the audit log for each task.
 YEAR = """
 CREATE TEMP TABLE days AS SELECT n, now() - interval '12 years' + n * interval '1 day' AS day
     FROM generate_series(1, 365) AS n;
 INSERT INTO dag_run SELECT (jsonb_populate_record(run, jsonb_build_object(
-    'id', nextval(pg_get_serial_sequence('dag_run', 'id')), 'run_id', 'old__' || n, 'run_after', day, 'queued_at', day,
-    'start_date', day, 'end_date', day, 'updated_at', day))).*
+    'id', nextval(pg_get_serial_sequence('dag_run', 'id')), 'run_id', 'old__' || n, 'run_after', day,
+    'queued_at', day, 'start_date', day, 'end_date', day, 'updated_at', day))).*
     FROM dag_run AS run, days WHERE run.run_id = '{run}';
 INSERT INTO task_instance SELECT (jsonb_populate_record(task, jsonb_build_object(
     'id', gen_random_uuid(), 'run_id', 'old__' || n, 'start_date', day, 'end_date', day, 'queued_dttm', day,
@@ -47,12 +49,10 @@ def sql(host: Host, database: str, text: str) -> None:
 
 def counts(host: Host) -> dict[str, int]:
     """Return how many old rows there are, and how many results."""
-    found = {
-        table: int(host.sql("airflow", f"SELECT count(*) FROM {table} WHERE run_id LIKE 'old\\_\\_%'")[0])
-        for table in TABLES
-    }
-    old = "SELECT count(*) FROM celery_taskmeta WHERE date_done < now() - interval '10 years'"
-    return {**found, "results": int(host.sql("airflow_results", old)[0])}
+    old = {table: f"SELECT count(*) FROM {table} WHERE {OLD}" for table in TABLES}  # noqa: S608
+    results = "SELECT count(*) FROM celery_taskmeta WHERE date_done < now() - interval '10 years'"
+    found = {table: int(host.sql("airflow", query)[0]) for table, query in old.items()}
+    return {**found, "results": int(host.sql("airflow_results", results)[0])}
 
 
 def database_bytes(host: Host) -> int:
@@ -94,7 +94,7 @@ def test_the_databases_do_not_grow_from_year_to_year(
         sizes.append(database_bytes(database))
         # While tasks run.
         run = airflow.trigger(DAG, seconds=[1] * 50)
-        wait_running(cluster, run, 4)
+        run.wait_tasks("some run", lambda tasks: any(task.state == "running" for task in tasks))
         host.check_output("systemctl start %s", UNIT)
         assert counts(database) == none
         run.wait()
@@ -108,14 +108,14 @@ def test_the_databases_do_not_grow_from_year_to_year(
 
 
 @pytest.fixture
-def referenced(cluster: Cluster, example: Run) -> Iterator[None]:
+def referenced(cluster: Cluster) -> Iterator[None]:
     """Refer to an old row of the audit log, so that it cannot be removed."""
     host = cluster.one("postgres")
     sql(
         host,
         "airflow",
-        f"""
-        INSERT INTO log (dttm, event, run_id) VALUES (now() - interval '12 years', '{example.run_id}', 'old__0');
+        """
+        INSERT INTO log (dttm, event, run_id) VALUES (now() - interval '12 years', 'lab', 'old__0');
         CREATE TABLE referring AS SELECT id FROM log WHERE run_id = 'old__0';
         ALTER TABLE referring ADD FOREIGN KEY (id) REFERENCES log (id);
         """,

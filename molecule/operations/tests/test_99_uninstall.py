@@ -1,4 +1,4 @@
-"""playbooks/uninstall.yml leaves a host as it was, keeps the data unless told otherwise, and site.yml builds the cluster again.
+"""playbooks/uninstall.yml leaves a host as it was, and keeps the data unless told otherwise.
 
 The last file of the scenario: it takes the cluster off its hosts.
 """
@@ -31,9 +31,8 @@ def confirmed(cluster: Cluster, *args: str) -> Result:
 
 
 def traces(host: Host) -> set[str]:
-    """Return what the host has of the collection: files, units, users, processes, names of hosts, tables of its firewall."""
-    # The lab's own program and the journal are not of the collection.
-    files = f"find {DIRECTORIES} -xdev -regextype egrep -regex '.*({NAMES}).*' -not -path '/var/log/journal/*' -prune"
+    """Return what the host has of the collection: files, units, users, processes, names, tables."""
+    files = f"find {DIRECTORIES} -xdev -regextype egrep -regex '.*({NAMES}).*' -prune"
     commands = {
         "file": files,
         "unit": f"systemctl list-units --all --plain --no-legend | grep -oE '^[^ ]*({NAMES})[^ ]*'",
@@ -93,7 +92,7 @@ def test_the_cluster_is_taken_off_and_built_again_with_its_data(cluster: Cluster
     airflow.call("POST", "variables", {"key": "kept", "value": "secret"})
     control = cluster.one("postgres")
     confirmed(cluster)
-    for host in cluster.hosts("schedulers") + [cluster.host("worker1")]:
+    for host in [*cluster.hosts("schedulers"), cluster.host("worker1")]:
         left = without_users(traces(host)) - kept(host)
         # The servers keep their configuration with their data.
         servers = {line for line in left if "/etc/postgresql" in line or "/etc/valkey" in line}

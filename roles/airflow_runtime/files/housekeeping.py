@@ -1,4 +1,4 @@
-"""Remove what is older than a number of days from the databases of Airflow; fail if any of it could not be removed.
+"""Remove what is older than some days from the databases of Airflow; fail if any of it could not be removed.
 
 usage: housekeeping.py DAYS, with the environment of the airflow command
 """
@@ -13,8 +13,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-# `airflow db clean` moves each batch into a table of its own, with the time in its name, and leaves it behind when it
-# is interrupted. So do those who archive by hand, hence their age.
+import psycopg2
+from celery import Celery
+from psycopg2 import sql
+
+# `airflow db clean` moves each batch into a table of its own, with the time in its name, and leaves it there
+# when it is interrupted. Those who archive by hand have such tables too, hence the age.
 ARCHIVE = re.compile(r"_airflow_deleted__.+__(?P<time>[0-9]{14})(__b[0-9]+)?")
 BATCH = 10_000
 
@@ -28,9 +32,6 @@ def old_archives(names: Iterable[str], before: datetime) -> list[str]:
 
 def drop_archives(before: datetime) -> None:
     """Drop the tables that an interrupted run has left behind."""
-    import psycopg2
-    from psycopg2 import sql
-
     url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].replace("+psycopg2", "", 1)
     with psycopg2.connect(url, connect_timeout=10) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
@@ -48,8 +49,6 @@ def clean_metadata(before: datetime) -> None:
 
 def clean_results(days: int) -> None:
     """Remove the results of Celery, as its own scheduler would, which does not run here."""
-    from celery import Celery
-
     app = Celery("housekeeping", backend=os.environ["AIRFLOW__CELERY__RESULT_BACKEND"])
     app.conf.result_expires = timedelta(days=days)
     app.backend.cleanup()
