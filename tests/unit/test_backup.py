@@ -75,7 +75,7 @@ def test_the_backup_of_a_newer_version_and_a_limit_are_refused(backup: Path) -> 
     result = restore(backup, given(backup), "--limit=a")
     assert result.returncode != 0
     assert "is of Airflow 3.9.0, and airflow_version is 3.3.2" in result.text
-    assert "Run it without" in result.text
+    assert "Run it without --limit and --check" in result.text
 
 
 def test_other_secrets_are_not_overwritten(backup: Path) -> None:

@@ -102,7 +102,10 @@ def restored(
     """Restore the backup on the host that is bare: the secrets file is not there either."""
     directory = tmp_path_factory.mktemp("restored")
     inventory, secrets = directory / "hosts.yml", directory / "secrets.yml"
-    variables: dict[str, Any] = {**cluster.content["vars"], "airflow_secrets_file": str(secrets)}
+    # So that the tasks that ran are given up after a minute.
+    options = {"scheduler": {"task_instance_heartbeat_timeout": 60}}
+    own = {"airflow_secrets_file": str(secrets), "airflow_config": options}
+    variables: dict[str, Any] = {**cluster.content["vars"], **own}
     address = cluster.host("spare").address
     hosts = {NAME: {"ansible_host": address}}
     content = {
