@@ -13,6 +13,7 @@ from filter.options import assignment
 from filter.recovery import recovered_secrets
 from lookup.secret import GENERATORS
 from testlib.ansible_commands import run_command
+from testlib.cluster import PROJECT
 
 SECRET = 'p%@:/ "$`\\word'  # noqa: S105
 CONTENT = {name: make() for name, make in GENERATORS.items()}
@@ -75,7 +76,7 @@ def test_the_backup_of_a_newer_version_and_a_limit_are_refused(backup: Path) -> 
     result = restore(backup, given(backup), "--limit=a")
     assert result.returncode != 0
     assert "is of Airflow 3.9.0, and airflow_version is 3.3.2" in result.text
-    assert "Run it without" in result.text
+    assert "Run it without --limit and --check" in result.text
 
 
 def test_other_secrets_are_not_overwritten(backup: Path) -> None:
@@ -143,3 +144,15 @@ def test_secrets_that_differ_or_are_missing_are_named() -> None:
     found = recovered_secrets({**environments(), "worker1": other["control"]})
     assert found["problems"] == ["airflow_broker_password is not the same on control and worker1"]
     assert len(recovered_secrets({"control": ""})["problems"]) == len(GENERATORS) - 1
+
+
+def test_a_restore_is_site_yml_with_three_more_steps() -> None:
+    names = {
+        name: [entry["ansible.builtin.import_playbook"] for entry in yaml.safe_load(path.read_text("utf-8"))]
+        for name in ("site", "restore")
+        for path in [PROJECT / "playbooks" / f"{name}.yml"]
+    }
+    own = ["tiers/group_names.yml", "tiers/restore_begin.yml", "tiers/restore.yml"]
+    assert [name for name in names["restore"] if name not in own] == names["site"]
+    after = names["restore"].index("tiers/restore.yml") + 1
+    assert names["restore"][after] == "tiers/database.yml"

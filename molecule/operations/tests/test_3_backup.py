@@ -135,7 +135,8 @@ def test_queued_tasks_run_on_their_first_try_and_running_ones_are_retried(
     before: Before, restored: Restored
 ) -> None:
     for run, number in [(before.queued, 1), (before.running, 2)]:
-        tasks = Run(restored.airflow, run.dag_id, run.run_id).wait()
+        # Those that ran are given up 300 s after their last heartbeat.
+        tasks = Run(restored.airflow, run.dag_id, run.run_id).wait(timeout=400)
         assert [task.outcome for task in tasks] == [("success", number)] * len(tasks)
 
 

@@ -12,7 +12,6 @@ from testlib import (
     Airflow,
     Cluster,
     Flower,
-    Host,
     assert_survived,
     record_recovery,
     run_command,
@@ -25,7 +24,7 @@ from testlib.faults import changed_environment
 if TYPE_CHECKING:
     from pathlib import Path
 
-FLOWER_UNITS = "airflow-flower airflow-worker-monitor airflow-worker-health.timer"
+UNITS = "airflow-flower airflow-worker-monitor airflow-worker-health.timer valkey-server"
 
 
 def test_tasks_that_waited_in_a_lost_broker_are_sent_again(cluster: Cluster, airflow: Airflow) -> None:
@@ -52,25 +51,29 @@ def test_tasks_that_waited_in_a_lost_broker_are_sent_again(cluster: Cluster, air
     wait_for("cluster healthy", cluster.unhealthy, lambda unhealthy: not unhealthy, timeout=90)
 
 
-def moved(cluster: Cluster, group: str, host: Host, path: Path) -> Path:
-    """Write an inventory in which a group has another host."""
-    content: dict[str, Any] = copy.deepcopy(cluster.content)
-    content["children"][group] = {"hosts": {host.name: {}}}
-    path.write_text(yaml.safe_dump({"all": content}), encoding="utf-8")
-    return path
-
-
-def test_another_host_takes_over_from_the_host_of_flower(cluster: Cluster, tmp_path: Path) -> None:
+def test_another_host_takes_over_from_the_host_of_broker_and_flower(
+    cluster: Cluster, airflow: Airflow, tmp_path: Path
+) -> None:
     old, new = cluster.one("flower"), cluster.hosts("webservers")[-1]
-    old.check_output(f"systemctl disable --now {FLOWER_UNITS}")
+    content: dict[str, Any] = copy.deepcopy(cluster.content)
+    for group in ("flower", "valkey"):
+        content["children"][group] = {"hosts": {new.name: {}}}
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(yaml.safe_dump({"all": content}), encoding="utf-8")
+    old.check_output(f"systemctl disable --now {UNITS}")
     try:
-        run_site(moved(cluster, "flower", new, tmp_path / "hosts.yml")).assert_success()
+        run_site(inventory).assert_success()
         flower = Flower(cluster.url(new, 5555), "flower", cluster.secrets["airflow_flower_password"])
         flower.wait_online(*(host.name for host in cluster.hosts("workers")))
-        assert new.check_output("systemctl is-active airflow-worker-monitor") == "active"
+        assert (
+            new.check_output("systemctl is-active airflow-worker-monitor valkey-server") == "active\nactive"
+        )
+        assert [task.outcome for task in airflow.trigger("lab_two", seconds=[1, 1]).wait()] == [
+            ("success", 1)
+        ] * 2
     finally:
-        new.check_output(f"systemctl disable --now {FLOWER_UNITS} && rm /etc/airflow/flower.env")
-        old.check_output(f"systemctl enable --now {FLOWER_UNITS}")
+        new.check_output(f"systemctl disable --now {UNITS}; rm -f /etc/airflow/flower.env")
+        run_site(cluster.inventory).assert_success()
     wait_for("cluster healthy", cluster.unhealthy, lambda unhealthy: not unhealthy, timeout=90)
 
 
