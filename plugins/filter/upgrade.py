@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+# What readlink prints of the link to the current environment.
+LINK = re.compile(r"^/opt/airflow/([0-9.]+)-\S+\s*$", re.MULTILINE)
 # What grep prints of a unit file: its path, and the beginning of the line.
 LINE = re.compile(r"^\S*/airflow-(\S+)\.service:ExecStart=/opt/airflow/([0-9.]+)-\s*$", re.MULTILINE)
 
@@ -21,17 +23,18 @@ def other_versions(
     hosts: Iterable[str],
     hostvars: Mapping[str, Mapping[str, Any]],
     version: str,
-    units: Collection[str] = (),
+    *,
+    link: bool = True,
 ) -> dict[str, list[str]]:
     """Return the versions other than the wanted one of the hosts that have units of such.
 
     :param hosts: inventory names of hosts that roles/preflight has measured in this run
-    :param units: names of the units that matter; without them all do
+    :param link: whether the link to the current environment counts like a unit
     """
     found = {}
     for host in hosts:
         text = hostvars[host].get("__preflight_measured", {}).get("stdout", "")
-        versions = {of for unit, of in unit_versions(text).items() if not units or unit in units}
+        versions = {*unit_versions(text).values(), *(LINK.findall(text) if link else ())}
         if others := sorted(versions - {version}):
             found[host] = others
     return found

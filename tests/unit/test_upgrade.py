@@ -27,5 +27,9 @@ def test_hosts_with_another_version() -> None:
     }
     assert other_versions(hostvars, hostvars, "3.3.2") == {"control": ["3.2.2"]}
     assert other_versions(hostvars, hostvars, "3.4.0") == {"control": ["3.2.2", "3.3.2"]}
-    assert other_versions(hostvars, hostvars, "3.4.0", ["worker@gpu"]) == {"control": ["3.3.2"]}
-    assert other_versions(hostvars, hostvars, "3.3.2", ["api-server"]) == {}
+
+
+def test_a_link_to_an_environment_counts() -> None:
+    prepared = {"control": {"__preflight_measured": {"stdout": f"/opt/airflow/3.4.0-0123\r\n{MEASURED}"}}}
+    assert other_versions(prepared, prepared, "3.3.2") == {"control": ["3.2.2", "3.4.0"]}
+    assert other_versions(prepared, prepared, "3.3.2", link=False) == {"control": ["3.2.2"]}
