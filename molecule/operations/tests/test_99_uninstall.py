@@ -53,7 +53,7 @@ def kept(host: Host) -> set[str]:
     """Return what stays without airflow_remove_data: data, and the users that own it."""
     users = host.check_output("ls /var/lib/airflow /var/log/airflow | grep -v : | sort -u").split()
     assert users
-    return {"file /var/lib/airflow", "file /var/log/airflow"}
+    return {"file /var/lib/airflow", "file /var/log/airflow", "file /var/backups/airflow"}
 
 
 def without_users(found: set[str]) -> set[str]:
