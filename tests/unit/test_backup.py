@@ -144,15 +144,3 @@ def test_secrets_that_differ_or_are_missing_are_named() -> None:
     found = recovered_secrets({**environments(), "worker1": other["control"]})
     assert found["problems"] == ["airflow_broker_password is not the same on control and worker1"]
     assert len(recovered_secrets({"control": ""})["problems"]) == len(GENERATORS) - 1
-
-
-def test_a_restore_is_site_yml_with_three_more_steps() -> None:
-    names = {
-        name: [entry["ansible.builtin.import_playbook"] for entry in yaml.safe_load(path.read_text("utf-8"))]
-        for name in ("site", "restore")
-        for path in [PROJECT / "playbooks" / f"{name}.yml"]
-    }
-    own = ["tiers/group_names.yml", "tiers/restore_begin.yml", "tiers/restore.yml"]
-    assert [name for name in names["restore"] if name not in own] == names["site"]
-    after = names["restore"].index("tiers/restore.yml") + 1
-    assert names["restore"][after] == "tiers/database.yml"
