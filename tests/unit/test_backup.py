@@ -13,7 +13,6 @@ from filter.options import assignment
 from filter.recovery import recovered_secrets
 from lookup.secret import GENERATORS
 from testlib.ansible_commands import run_command
-from testlib.cluster import PROJECT
 
 SECRET = 'p%@:/ "$`\\word'  # noqa: S105
 CONTENT = {name: make() for name, make in GENERATORS.items()}
