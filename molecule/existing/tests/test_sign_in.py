@@ -87,8 +87,12 @@ def assert_served(cluster: Cluster, base_url: str, flower_url: str) -> None:
     assert ("Strict-Transport-Security" in page.headers) == (not path)
     (script,) = re.findall(r'src="([^"]*/js/flower.js[^"]*)"', page.text)
     assert requests.get(f"https://{urlsplit(flower_url).hostname}{script}", auth=login, timeout=TIMEOUT).ok
-    workers = requests.get(f"{flower_url.rstrip('/')}/api/workers", auth=login, timeout=TIMEOUT)
-    assert list(workers.json()) == ["celery@worker1"]
+    # Flower, which has just been restarted, knows a worker by its next heartbeat.
+    wait_for(
+        "the worker in Flower",
+        lambda: requests.get(f"{flower_url.rstrip('/')}/api/workers", auth=login, timeout=TIMEOUT).json(),
+        lambda workers: list(workers) == ["celery@worker1"],
+    )
 
 
 def test_people_reach_both_at_a_path(cluster: Cluster) -> None:
