@@ -114,7 +114,7 @@ def environments(**changes: str) -> dict[str, str]:
     }
     lines = []
     for key, value in values.items():
-        file, _, name = key.partition(":")
+        file, name = key.split(":", 1)
         lines.append(f"/etc/airflow/{file}.env:{assignment(name, value)}")
     return {"control": "".join(lines).replace("\n", "\r\n")}
 

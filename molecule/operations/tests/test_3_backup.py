@@ -173,7 +173,7 @@ def test_a_timer_dumps_and_its_failure_shows(cluster: Cluster, tmp_path: Path) -
 
     schedule("*-*-* 03:00:00")
     assert host.check_output("systemctl is-active airflow-backup.timer") == "active"
-    for _ in range(3):
+    for _number in range(3):
         host.check_output("systemctl start airflow-backup.service")
     names = host.check_output("ls %s", directory).splitlines()
     assert [name.split("-")[0] for name in names] == ["database"] * 2 + ["results"] * 2

@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 """The state of a cluster of Airflow on one screen: of this host, and what its services know of the others.
 
 Exit code 0: healthy, 1: not. Reads what is there and asks no worker.
