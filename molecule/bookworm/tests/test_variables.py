@@ -403,6 +403,7 @@ RUNS = {
     "airflow_version": Run({"airflow_version": "3.0.0"}),
     "airflow_environments_keep": Run({"airflow_environments_keep": 0}),
     "airflow_rollback": Run({}, ["playbooks/rollback.yml"]),
+    "airflow_uninstall": Run({}, ["playbooks/uninstall.yml"]),
     "airflow_update": Run({"airflow_update_reboot": True}, ["--check", "playbooks/update_hosts.yml"]),
     "airflow_group_names": Run({"airflow_group_names": {"workers": "nowhere", "masters": "celery"}}),
     "airflow_results": Run({"airflow_results_host": "elsewhere", "airflow_results_port": 5434}),
@@ -999,6 +1000,18 @@ FLOWER_AND_WORKER = [
         found=[],
     ),
     Row(
+        "airflow_remove_data",
+        value=True,
+        look=refused("airflow_uninstall", "logs and users would be removed"),
+        found=[],
+    ),
+    Row(
+        "airflow_uninstall_confirmed",
+        value=False,
+        look=refused("airflow_uninstall", "Nothing was removed", "-e airflow_uninstall_confirmed=true"),
+        found=[],
+    ),
+    Row(
         "airflow_update_reboot",
         value=True,
         look=lambda after: "; reboot" in after.results["airflow_update"].text,
@@ -1165,7 +1178,14 @@ def test_no_value_of_the_table_is_the_default() -> None:
         if name in VALUES
     }
     # Of these, other values are refused.
-    unchanged = ["airflow_version", "airflow_tls_enabled", "airflow_tls_ca_file", "airflow_tls_names"]
+    unchanged = [
+        "airflow_version",
+        "airflow_tls_enabled",
+        "airflow_tls_ca_file",
+        "airflow_tls_names",
+        "airflow_rollback_confirm",
+        "airflow_uninstall_confirmed",
+    ]
     assert [name for name, value in VALUES.items() if value == defaults[name]] == unchanged
 
 
