@@ -1,7 +1,9 @@
 WORKERS ?= 1
 DAGS ?= dags
 DAG ?= example_workers
-SCENARIOS := default operations split resilience existing bookworm
+SCENARIOS := default split resilience existing bookworm
+# Those that take too long to run with the others.
+FURTHER_SCENARIOS := operations
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Behind a proxy that re-signs TLS: uv trusts the certificates that this machine trusts.
@@ -37,7 +39,7 @@ image: image-trixie image-bookworm ## build the bare-host images of the lab
 image-trixie image-bookworm: image-%:
 	@$(ENGINE) lab/image/build.sh $* >/dev/null
 clean: venv ## remove the labs of all scenarios and benchmarks
-	@for scenario in $(SCENARIOS) benchmark throughput; do $(MOLECULE) destroy -s $$scenario || exit 1; done
+	@for scenario in $(SCENARIOS) $(FURTHER_SCENARIOS) benchmark throughput; do $(MOLECULE) destroy -s $$scenario || exit 1; done
 
 test: forget-results prepare molecule ## run all checks: linters, unit tests, scenarios
 	@python3 scripts/junit_summary.py
@@ -69,11 +71,12 @@ unit-airflow-%: .cache/airflow-venv-%/.up-to-date
 unit-compat: venv
 	@$(RECORD) $@ scripts/compat.sh
 SCENARIO_TESTS := $(SCENARIOS:%=molecule-%)
+FURTHER_SCENARIO_TESTS := $(FURTHER_SCENARIOS:%=molecule-%)
 # Two keep both cores busy, for all wait a lot; the long ones first.
-molecule: venv image ## test all scenarios, two at a time; molecule-split for one
+molecule: venv image ## test the scenarios, two at a time; molecule-split for one, and molecule-operations, which is not among them
 	@echo ">>> two scenarios run at a time; each prints its output when it ends: $(SCENARIOS)"
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(SCENARIO_TESTS)
-$(SCENARIO_TESTS): molecule-%: venv image
+$(SCENARIO_TESTS) $(FURTHER_SCENARIO_TESTS): molecule-%: venv image
 	@$(RECORD) $@ $(MOLECULE) test -s $*
 
 format: venv ## format the Python sources
@@ -121,4 +124,4 @@ $(BENCHMARKS): benchmark-%: venv
 .cache/audit-venv/.up-to-date: requirements/audit.txt scripts/audit-venv.sh | venv
 	@scripts/audit-venv.sh
 
-.PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' Makefile) image-trixie image-bookworm $(SCENARIO_TESTS)
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*/\1/p' Makefile) image-trixie image-bookworm $(SCENARIO_TESTS) $(FURTHER_SCENARIO_TESTS)
