@@ -175,7 +175,8 @@ def test_a_timer_dumps_and_its_failure_shows(cluster: Cluster, tmp_path: Path) -
     assert host.check_output("systemctl is-active airflow-backup.timer") == "active"
     for _number in range(3):
         host.check_output("systemctl start airflow-backup.service")
-    names = host.check_output("ls %s", directory).splitlines()
+    # The dumps of upgrades are in a directory of their own.
+    names = host.check_output("cd %s && ls *.dump", directory).splitlines()
     assert [name.split("-")[0] for name in names] == ["database"] * 2 + ["results"] * 2
     # A port at which nothing listens.
     host.configure("airflow-backup", {}, "Environment=PGPORT=1\n")
@@ -184,7 +185,7 @@ def test_a_timer_dumps_and_its_failure_shows(cluster: Cluster, tmp_path: Path) -
         assert "airflow-backup" in host.failed_units()
     finally:
         host.unconfigure()
-    assert host.check_output("ls %s", directory).splitlines() == names
-    host.check_output("systemctl reset-failed airflow-backup.service; rm -r %s", directory)
+    assert host.check_output("cd %s && ls *.dump", directory).splitlines() == names
+    host.check_output("systemctl reset-failed airflow-backup.service; cd %s && rm *.dump", directory)
     schedule("")
     assert not host.check_output("ls /etc/systemd/system | grep airflow-backup || true")
