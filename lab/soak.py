@@ -1,6 +1,7 @@
 """Inject faults into a running cluster in a random order that the seed reproduces, and count lost tasks.
 
-Run with ``make soak``, on the hosts of the scenario ``resilience``. Prints two Markdown tables.
+Meanwhile playbooks of operators run; one that a fault has stopped is run again, as an operator would. Run
+with ``make soak``, on the hosts of the scenario ``resilience``. Prints three Markdown tables.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import json
 import random
 import statistics
 import sys
+import tempfile
 import time
 from collections import defaultdict
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from testlib import Cluster, Run, faults, wait_for
+from testlib import Cluster, Run, faults, run_command, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from testlib import Host
 
 DURATION = 20
+RUNS_OF_A_PLAYBOOK = 10
 TABLE = """
     CREATE TABLE rows (
         run text, number int, try int, host text, at timestamptz DEFAULT clock_timestamp()
@@ -78,22 +82,26 @@ class Soak:
     def __init__(self, seed: int) -> None:
         self.cluster = Cluster("resilience")
         self.control = self.cluster.one("postgres")
-        self.workers = self.cluster.hosts("workers")
+        # Operations drain the last worker, so faults are injected into the others.
+        *self.workers, self.drained = self.cluster.hosts("workers")
         self.random = random.Random(seed)  # noqa: S311 - reproducible, not secret
         self.airflow = self.cluster.airflow()
         self.runs: list[Run] = []
         self.recoveries: dict[str, list[float]] = defaultdict(list)
+        self.operations: dict[str, list[tuple[int, float]]] = defaultdict(list)
 
     def prepare(self) -> None:
-        """Create the table in a database of its own, and the connection to it."""
+        """Create the table in the database of the results, which workers reach, and the connection to it."""
         password = f"{self.random.getrandbits(64):x}"
-        self.control.sql("postgres", f"CREATE ROLE soak LOGIN PASSWORD '{password}'")
-        self.control.sql("postgres", "CREATE DATABASE soak OWNER soak")
-        self.control.sql("soak", f"SET ROLE soak; {TABLE}")
-        access = self.control.sql("postgres", "SHOW hba_file")[0]
-        self.control.check_output("echo host soak soak samenet scram-sha-256 >>%s", access)
-        self.control.sql("postgres", "SELECT pg_reload_conf()")
-        connection = {"conn_type": "postgres", "host": "postgres", "schema": "soak", "login": "soak"}
+        self.database = self.cluster.database("results")
+        (owner,) = self.control.sql(
+            self.database,
+            "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()",
+        )
+        self.control.sql(self.database, f"CREATE ROLE soak LOGIN PASSWORD '{password}' IN ROLE \"{owner}\"")
+        self.control.sql(self.database, "CREATE SCHEMA soak AUTHORIZATION soak")
+        self.control.sql(self.database, f"SET ROLE soak; {TABLE}")
+        connection = {"conn_type": "postgres", "host": "postgres", "schema": self.database, "login": "soak"}
         self.airflow.call(
             "POST", "connections", {"connection_id": "soak", "password": password, **connection}
         )
@@ -140,15 +148,48 @@ class Soak:
     def unfinished(self) -> int:
         return self.count("dag_id = 'lab_soak' AND state IS DISTINCT FROM 'success'")
 
+    def unhealthy(self) -> list[str]:
+        """Return what is unhealthy, apart from the worker that is drained."""
+        found = self.cluster.unhealthy({self.drained.name})
+        return [problem for problem in found if self.drained.name not in problem]
+
     def add_tasks(self) -> None:
         """Keep the workers busy."""
         if not self.runs or self.unfinished() < 30:
             self.runs.append(self.airflow.trigger("lab_soak"))
 
-    def inject_until(self, deadline: float) -> None:
+    def run_playbooks(self, operation: str, *playbooks: tuple[str, ...]) -> None:
+        """Run playbooks one after the other, each again when a fault has stopped it."""
+        begin, runs = time.time(), 0
+        for name, *arguments in playbooks:
+            for attempt in range(1, RUNS_OF_A_PLAYBOOK + 1):
+                runs += 1
+                command = [f"--inventory={self.cluster.inventory}", f"playbooks/{name}.yml", *arguments]
+                result = run_command("ansible-playbook", *command)
+                if result.returncode == 0:
+                    break
+                print(f"run {attempt} of {name}.yml failed:\n{result.output[-2000:]}", file=sys.stderr)
+            else:
+                sys.exit(f"{name}.yml failed {RUNS_OF_A_PLAYBOOK} times")
+        self.operations[operation].append((runs, time.time() - begin))
+
+    def operate(self, backups: str) -> None:
+        """Drain and resume a worker, back up, rotate a secret, and move the cluster to another one."""
+        limit = f"--limit={self.drained.name}"
+        self.run_playbooks("worker drained and resumed", ("drain", limit), ("resume", limit))
+        self.run_playbooks("backup", ("backup", f"--extra-vars=airflow_backup_directory={backups}"))
+        self.run_playbooks(
+            "broker password rotated",
+            ("rotate_secrets", "--extra-vars=airflow_rotate=airflow_broker_password"),
+        )
+        packages = json.dumps({"airflow_extra_packages": ["cowsay==6.1"]})
+        self.run_playbooks("another environment for all services", ("site", f"--extra-vars={packages}"))
+
+    def inject_until(self, deadline: float, operations: Future[None]) -> None:
+        """Inject faults until the deadline, and until the operations have ended."""
         order: list[str] = []
-        while time.time() < deadline:
-            self.cluster.wait_healthy(timeout=120)
+        while time.time() < deadline or not operations.done():
+            wait_for("a healthy cluster", self.unhealthy, [].__eq__, timeout=120)
             self.add_tasks()
             order = order or self.random.sample(names := sorted(self.available_faults()), len(names))
             name = order.pop()
@@ -163,6 +204,14 @@ class Soak:
     def finish(self) -> None:
         for run in self.runs:
             run.wait(timeout=900)
+
+    def operation_table(self) -> str:
+        rows = [
+            f"| {name} | {runs} | {seconds:.0f} |"
+            for name, done in self.operations.items()
+            for runs, seconds in done
+        ]
+        return "\n".join(["| operation | runs of its playbooks | s |", "|---|---|---|", *rows])
 
     def recovery_table(self) -> str:
         rows = [
@@ -180,11 +229,11 @@ class Soak:
             " FROM task_instance WHERE dag_id = 'lab_soak'",
         )
         (rows,) = self.control.sql(
-            "soak",
+            self.database,
             "SELECT json_build_object('with a row', count(*), 'surplus rows', sum(rows - 1),"
             " 'tries with two rows', sum(rows - tries))"
             " FROM (SELECT count(*) AS rows, count(DISTINCT try) AS tries"
-            " FROM rows GROUP BY run, number) AS task",
+            " FROM soak.rows GROUP BY run, number) AS task",
         )
         counts: dict[str, int] = {
             "faults": sum(map(len, self.recoveries.values())),
@@ -201,13 +250,17 @@ def main() -> None:
     options = parser.parse_args()
     soak = Soak(options.seed)
     soak.prepare()
-    soak.inject_until(time.time() + 60 * options.minutes)
+    with tempfile.TemporaryDirectory() as backups, ThreadPoolExecutor(max_workers=1) as pool:
+        operations = pool.submit(soak.operate, backups)
+        soak.inject_until(time.time() + 60 * options.minutes, operations)
+        operations.result()
     soak.finish()
     counts = soak.counts()
     unhealthy = soak.cluster.unhealthy()
     print(f"Seed {options.seed}, {options.minutes:g} minutes of faults.\n")
     print("| " + " | ".join(counts) + " |\n" + "|---" * len(counts) + "|")
     print("| " + " | ".join(map(str, counts.values())) + " |\n")
+    print(soak.operation_table() + "\n")
     print(soak.recovery_table())
     repeated = counts["tries with two rows"]
     if counts["lost"] or repeated or counts["succeeded"] != counts["tasks"] or unhealthy:
