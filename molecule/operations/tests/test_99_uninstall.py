@@ -89,7 +89,7 @@ def test_the_cluster_is_taken_off_and_built_again_with_its_data(cluster: Cluster
     airflow = cluster.airflow()
     run = airflow.trigger("lab_fifty", seconds=[0.1] * 50)
     run.wait()
-    airflow.call("POST", "variables", {"key": "kept", "value": "secret"})
+    airflow.call("POST", "variables", {"key": "kept_by_uninstall", "value": "secret"})
     control = cluster.one("postgres")
     confirmed(cluster)
     for host in [*cluster.hosts("schedulers"), cluster.host("worker1")]:
@@ -109,7 +109,7 @@ def test_the_cluster_is_taken_off_and_built_again_with_its_data(cluster: Cluster
     run_site(cluster.inventory).assert_success()
     again = cluster.airflow()
     assert len(again.call("GET", f"{run.path}/taskInstances?limit=100")["task_instances"]) == 50
-    assert again.call("GET", "variables/kept")["value"] == "secret"
+    assert again.call("GET", "variables/kept_by_uninstall")["value"] == "secret"
     assert len(again.trigger("lab_fifty", seconds=[0.1] * 50).wait()) == 50
 
 
