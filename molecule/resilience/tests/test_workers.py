@@ -57,6 +57,7 @@ def test_all_workers_are_stopped(cluster: Cluster, airflow: Airflow) -> None:
 
     The mechanisms are num_stuck_in_queued_retries and jwt_leeway. With Airflow's default of two retries the
     tasks had failed when the workers were back. Without leeway they were refused and needed a second try.
+    Without the patch stuck_in_queued a task rarely ran twice, for the scheduler queued it when it had begun.
     """
     with faults.stopped("airflow-worker", *cluster.hosts("workers")):
         run = airflow.trigger("lab_fifty", seconds=[0] * 50)

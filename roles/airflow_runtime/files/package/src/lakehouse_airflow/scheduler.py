@@ -1,4 +1,4 @@
-"""The scheduler's Celery configuration: Airflow's own, with a patch applied at its import.
+"""The scheduler's Celery configuration: Airflow's own, with patches applied at its import.
 
 `[celery] celery_config_options` names it, in the scheduler alone.
 """
@@ -11,4 +11,4 @@ from lakehouse_airflow import patching
 
 CELERY_CONFIG = DEFAULT_CELERY_CONFIG
 
-patching.apply("result_connection")
+patching.apply("result_connection", "stuck_in_queued")
