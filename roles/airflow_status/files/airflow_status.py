@@ -30,7 +30,6 @@ SETTINGS = Path("/etc/airflow")
 CURRENT = Path("/opt/airflow/current")
 DAGS = Path("/opt/airflow/dags")
 MONITOR = Path("/run/airflow-worker-monitor/status.json")
-EXPECTED = SETTINGS / "worker-monitor.json"
 DUMPS = Path("/var/backups/airflow")
 CERTIFICATES = ("/etc/airflow/*.pem", "/etc/postgresql/*/main/lakehouse.pem", "/etc/valkey/lakehouse.pem")
 SERVERS = ("valkey-server.service", "postgresql@*.service")
@@ -210,8 +209,9 @@ def database() -> Any:
 
 
 def monitor() -> dict[str, Any] | None:
-    """Return what the worker monitor of this host has written, None if it has none."""
-    if not EXPECTED.exists():
+    """Return what the worker monitor of this host has written, None if it has none, or had one."""
+    enabled = ["systemctl", "is-enabled", "--quiet", "airflow-worker-monitor"]
+    if subprocess.run(enabled, capture_output=True, timeout=30, check=False).returncode != 0:
         return None
     return {
         "age": int(time.time() - MONITOR.stat().st_mtime),
