@@ -619,6 +619,8 @@ CASES: list[Case] = [
         [],
         "localhost",
     ),
+    *refused("haproxy", "hosts_file_enabled", "Set hosts_file_enabled: true", False, "no"),
+    *accepted("haproxy", "hosts_file_enabled", True),
     *refused("postgres", "postgres_shared_buffers", "sizes such as", "128MB\n", "a lot", "128mb'", True),
     *refused(
         "postgres",
@@ -918,7 +920,8 @@ INVENTORIES: dict[str, tuple[dict[str, Any], list[str]]] = {
             "flower": [],
         },
         [
-            "Group 'valkey' must hold at most one host, it holds 2 control, worker1",
+            "Group 'valkey' must hold one host, or 3, 5 or 7, of which a majority has to be up, or none",
+            "it holds 2 control, worker1",
             "Put one host into 'valkey'",
             "Group 'flower' must hold exactly one host, it holds 0",
             "hosts.yml",
