@@ -83,6 +83,11 @@ def addresses(hosts: Iterable[str], hostvars: HostVars) -> list[str]:
     return sorted({host_address(host, hostvars) for host in hosts})
 
 
+def host_addresses(hosts: Iterable[str], hostvars: HostVars) -> dict[str, str]:
+    """Return the address of each of ``hosts``, sorted by their names."""
+    return {host: host_address(host, hostvars) for host in sorted(hosts)}
+
+
 def hosts_entries(hosts: Iterable[str], hostvars: HostVars, name: str | None = None) -> list[str]:
     """Return the lines of ``/etc/hosts`` for ``hosts``, sorted.
 
@@ -248,6 +253,7 @@ class FilterModule:
             "addresses": addresses,
             "differing_variables": differing_variables,
             "exporter_hosts": exporter_hosts,
+            "host_addresses": host_addresses,
             "hosts_entries": hosts_entries,
             "ip_address": ip_address,
             "left_out": left_out,

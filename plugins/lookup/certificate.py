@@ -50,6 +50,11 @@ options:
       is known of them, and who has signed O(certificate_file) is not checked.
     type: str
     default: ""
+  client:
+    description: >-
+      Whether the certificate is made for a client, too, which shows it to servers that ask for one.
+    type: bool
+    default: false
   errors_only:
     description: >-
       Whether to return why clients would refuse the server instead, a sentence each. A given certificate of
@@ -206,11 +211,12 @@ class Authority:
         """Return the file with the authority's certificate."""
         return self.ensure(f"{AUTHORITY}.pem", self.lives, self.make_authority)
 
-    def issue(self, name: str, names: Sequence[str]) -> str:
+    def issue(self, name: str, names: Sequence[str], *, client: bool = False) -> str:
         """Return key and certificate of a server.
 
         :param name: of its file
         :param names: host names and IP addresses, the main one first
+        :param client: whether it is a client, too
         """
         if not re.fullmatch(r"[A-Za-z0-9_.:-]+", name) or name == AUTHORITY:
             raise AnsibleLookupError(f"'{name}' is not a name for a file")
@@ -222,7 +228,8 @@ class Authority:
             return same and header(text, "Names") == " ".join(wanted) and self.lives(text)
 
         def make() -> str:
-            return make_certificate(self.now, CERTIFICATE_LIFE, wanted, "", (self.key(), authority))
+            signer = self.key(), authority
+            return make_certificate(self.now, CERTIFICATE_LIFE, wanted, "", signer, client=client)
 
         return self.ensure(f"{name}.pem", is_good, make).read_text(encoding="utf-8")
 
@@ -250,8 +257,14 @@ class Authority:
         return path.read_text(encoding="utf-8")
 
 
-def make_certificate(
-    now: datetime, life: int, names: Sequence[str], key: str = "", authority: tuple[str, str] | None = None
+def make_certificate(  # noqa: PLR0913
+    now: datetime,
+    life: int,
+    names: Sequence[str],
+    key: str = "",
+    authority: tuple[str, str] | None = None,
+    *,
+    client: bool = False,
 ) -> str:
     """Return a certificate with its key, below a header.
 
@@ -259,6 +272,7 @@ def make_certificate(
     :param names: host names and IP addresses of a server; an authority has none
     :param key: the key in PEM; by default a new one
     :param authority: key and certificate of the authority that signs, in PEM; without one, it signs itself
+    :param client: whether it is one of a client, too
     """
     # Imported here: an unchanged run needs none of it, in any of its many processes.
     from cryptography import x509  # noqa: PLC0415
@@ -312,7 +326,8 @@ def make_certificate(
     )
     if names:
         alternatives = x509.SubjectAlternativeName([general_name(name) for name in names])
-        purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+        purposes = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if client else [])]
+        purpose = x509.ExtendedKeyUsage(purposes)
         builder = builder.add_extension(alternatives, critical=False).add_extension(purpose, critical=False)
     return (
         HEADER.format(
@@ -414,7 +429,7 @@ class LookupModule(LookupBase):
                 found.append(str(authority.certificate()))
                 continue
             # Its header stays here.
-            text = authority.issue(term, self.get_option("names"))
+            text = authority.issue(term, self.get_option("names"), client=self.get_option("client"))
             found.append(pair(text, text))
         return self.trust_errors(authority) if self.get_option("errors_only") else found
 

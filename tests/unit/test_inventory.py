@@ -13,6 +13,7 @@ from filter.inventory import (
     addresses,
     differing_variables,
     exporter_hosts,
+    host_addresses,
     hosts_entries,
     ip_address,
     left_out,
@@ -39,6 +40,13 @@ def test_an_address_is_that_of_the_inventory_unless_it_is_given() -> None:
         "192.0.2.101",
         "192.0.2.102",
     ]
+
+
+def test_each_host_has_its_address() -> None:
+    assert host_addresses(["worker1", "control"], HOSTVARS) == {
+        "control": "192.0.2.10",
+        "worker1": "192.0.2.101",
+    }
 
 
 def test_a_name_is_resolved_on_the_controller() -> None:

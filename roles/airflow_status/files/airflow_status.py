@@ -29,10 +29,25 @@ UNITS = Path("/etc/systemd/system")
 SETTINGS = Path("/etc/airflow")
 CURRENT = Path("/opt/airflow/current")
 DAGS = Path("/opt/airflow/dags")
+PATRONI = Path("/etc/patroni/config.yml")
+REPLICATION = Path("/usr/local/sbin/valkey-replication")
 MONITOR = Path("/run/airflow-worker-monitor/status.json")
 DUMPS = Path("/var/backups/airflow")
-CERTIFICATES = ("/etc/airflow/*.pem", "/etc/postgresql/*/main/lakehouse.pem", "/etc/valkey/lakehouse.pem")
-SERVERS = ("valkey-server.service", "postgresql@*.service")
+CERTIFICATES = (
+    "/etc/airflow/*.pem",
+    "/etc/postgresql/*/main/lakehouse.pem",
+    "/etc/patroni/lakehouse.pem",
+    "/etc/etcd/lakehouse.pem",
+    "/etc/valkey/lakehouse.pem",
+)
+SERVERS = (
+    "valkey-server.service",
+    "valkey-sentinel.service",
+    "haproxy.service",
+    "etcd.service",
+    "patroni.service",
+    "postgresql@*.service",
+)
 PROPERTIES = (
     "Id,Type,ActiveState,Result,UnitFileState,NRestarts,"
     "ActiveEnterTimestamp,ExecMainStartTimestamp,FragmentPath"
@@ -227,6 +242,22 @@ def backup() -> dict[str, Any] | None:
     return {"path": str(dumps[-1]), "time": int(dumps[-1].stat().st_mtime), "bytes": dumps[-1].stat().st_size}
 
 
+def members() -> list[dict[str, str]] | None:
+    """Return what Patroni knows of the hosts of PostgreSQL, None where there is only one."""
+    if not PATRONI.exists():
+        return None
+    listed = json.loads(run("patronictl", "--config-file", str(PATRONI), "list", "--format", "json"))
+    return [{"name": item["Member"], "role": item["Role"], "state": item["State"]} for item in listed]
+
+
+def broker() -> dict[str, str] | None:
+    """Return what the Valkey of this host says of its replication, None where it is the only one."""
+    if not REPLICATION.exists():
+        return None
+    lines = run(str(REPLICATION), "status").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
 def link(path: Path) -> str:
     """Return the name of the directory to which a link leads, empty if there is no link."""
     return path.readlink().name if path.is_symlink() else ""
@@ -258,6 +289,8 @@ def collect() -> dict[str, Any]:
         "database": database,
         "monitor": monitor,
         "backup": backup,
+        "broker": broker,
+        "members": members,
     }
     release = dict(
         line.split("=", 1)
@@ -351,6 +384,42 @@ def service_checks(hosts: Mapping[str, Found]) -> Iterator[Check]:
             yield check("database", host, error(data), "answers")
         if found["monitor"]:
             yield from monitor_checks(host, found["monitor"])
+    yield from member_checks(hosts)
+    yield from broker_checks(hosts)
+
+
+def member_checks(hosts: Mapping[str, Found]) -> Iterator[Check]:
+    """Return the checks of the primary and the standbys of several hosts of PostgreSQL."""
+    found = {host: parts["members"] for host, parts in hosts.items() if parts.get("members") is not None}
+    for host, members in found.items():
+        own = next((item for item in [] if error(members) else members if item["name"] == host), None)
+        if own is None:
+            yield check("postgresql", host, error(members) or "is no member: journalctl -u patroni")
+        else:
+            well = own["state"] in {"running", "streaming"}
+            yield check("postgresql", host, "" if well else own["state"], own["role"].lower())
+    known = next((members for members in found.values() if not error(members)), [])
+    roles = [item["role"] for item in known]
+    if known and roles.count("Leader") != 1:
+        yield check("postgresql", "cluster", "has no primary")
+    elif known and "Sync Standby" not in roles:
+        yield check("postgresql", "cluster", "no standby has what is committed: a failover is not possible")
+
+
+def broker_checks(hosts: Mapping[str, Found]) -> Iterator[Check]:
+    """Return the checks of the primary and the replicas of several brokers."""
+    answers = {host: found["broker"] for host, found in hosts.items() if found.get("broker")}
+    for host, found in answers.items():
+        if error(found):
+            yield check("broker", host, "does not say whether it is the primary or a replica")
+        elif found["role"] == "master":
+            yield check("broker", host, message=f"primary, {found['connected_slaves']} replicas follow it")
+        else:
+            problem = "" if found["master_link_status"] == "up" else f"does not reach {found['master_host']}"
+            yield check("broker", host, problem, f"replica of {found['master_host']}")
+    primaries = [host for host, found in answers.items() if found.get("role") == "master"]
+    if answers and len(primaries) != 1:
+        yield check("broker", "cluster", f"has {len(primaries)} primaries: {', '.join(primaries) or 'none'}")
 
 
 def monitor_checks(host: str, found: Any) -> Iterator[Check]:

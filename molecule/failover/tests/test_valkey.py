@@ -1,0 +1,198 @@
+"""What docs/high-availability.md says of the broker, whose primary is lost, cut off or restarted."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from contextlib import contextmanager, suppress
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from testlib import Cluster, record_recovery, run_command, wait_for
+from testlib.stream import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from testlib.host import Host
+
+# Asks Valkey behind HAProxy for an answer, whatever it is, and notes when there was one.
+ASK = """
+while :; do
+    ask='exec 3<>/dev/tcp/127.0.0.1/6379; printf "PING\\r\\n" >&3; head -c 3 <&3'
+    answer=$(timeout 1 bash -c "$ask" 2>/dev/null)
+    [ -z "$answer" ] || date +%s.%N >>/run/broker-answers
+    sleep 0.2
+done
+"""
+LONG = 20.0
+
+
+def docker(action: str, cluster: Cluster, host: Host) -> None:
+    name = f"lakehouse-{cluster.directory.name}-{host.name}"
+    subprocess.run(["docker", action, name], check=True, capture_output=True)
+
+
+def answers(host: Host) -> bool:
+    with suppress(Exception):
+        return bool(host.run("true").rc == 0)
+    return False
+
+
+def state(host: Host) -> dict[str, str]:
+    """Return what the Valkey of a host says of its replication, {} while it does not run."""
+    text = host.run("valkey-replication status").stdout
+    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+
+
+def primaries(hosts: list[Host]) -> list[Host]:
+    """Return the hosts that are a primary which a replica follows."""
+    states = {host: state(host) for host in hosts}
+    return [
+        host
+        for host, found in states.items()
+        if found.get("role") == "master" and found["connected_slaves"] != "0"
+    ]
+
+
+def primary(hosts: list[Host]) -> Host:
+    return wait_for("one primary", lambda: primaries(hosts), lambda found: len(found) == 1, timeout=90)[0]
+
+
+def all_follow(hosts: list[Host]) -> bool:
+    """Return whether one host is the primary and all others have its data."""
+    states = [state(host) for host in hosts]
+    roles = [found.get("role") for found in states]
+    return roles.count("master") == 1 and all(
+        found.get("master_link_status") == "up" for found in states if found.get("role") != "master"
+    )
+
+
+@contextmanager
+def partition(host: Host, others: list[Host]) -> Iterator[None]:
+    """Drop the packets between the brokers and Sentinels of a host and of others, not those of clients."""
+    rules = [
+        f"{chain} -p tcp -m multiport --ports 6379,26379 -{side} {other.address} -j DROP"
+        for other in others
+        for chain, side in (("INPUT", "s"), ("OUTPUT", "d"))
+    ]
+    try:
+        for rule in rules:
+            host.check_output(f"iptables --wait -I {rule}")
+        yield
+    finally:
+        for rule in rules:
+            host.check_output(f"! iptables --wait -C {rule} || iptables --wait -D {rule}")
+
+
+@contextmanager
+def clients(cluster: Cluster) -> Iterator[Callable[[], float]]:
+    """Ask for the broker on a worker; what is yielded returns the longest time without an answer."""
+    host = cluster.one("workers")
+    run = "rm -f /run/broker-answers && systemd-run --quiet --collect --unit=lab-broker bash -c %s"
+    host.check_output(run, ASK)
+
+    def away() -> float:
+        times = [float(line) for line in host.check_output("cat /run/broker-answers").splitlines()]
+        return max(second - first for first, second in pairwise(times))
+
+    try:
+        yield away
+    finally:
+        host.check_output("systemctl stop lab-broker")
+
+
+@pytest.fixture
+def brokers(cluster: Cluster) -> Iterator[list[Host]]:
+    hosts = cluster.hosts("valkey")
+    wait_for("all brokers in their roles", lambda: all_follow(hosts), timeout=90)
+    yield hosts
+    wait_for("all brokers in their roles", lambda: all_follow(hosts), timeout=90)
+
+
+def report(fault: str, start: float, away: float, stream: Stream) -> None:
+    """Assert that no task is lost or runs twice, and print the figures."""
+    pause = stream.assert_none_lost()
+    record_recovery(fault, start, *stream.runs)
+    print(f"{fault}: {len(stream.runs)} runs, broker away {away:.1f} s, no task began for {pause:.1f} s")
+
+
+def test_the_host_of_the_primary_is_killed_and_comes_back(cluster: Cluster, brokers: list[Host]) -> None:
+    lost = primary(brokers)
+    others = [host for host in brokers if host is not lost]
+    with clients(cluster) as away, Stream(cluster, LONG) as stream:
+        time.sleep(10)
+        killed = time.time()
+        docker("kill", cluster, lost)
+        try:
+            new = primary(others)
+            time.sleep(20)
+        finally:
+            docker("start", cluster, lost)
+        wait_for("the host that was killed", lambda: answers(lost), timeout=60)
+        roles = set()
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            roles.add(state(lost).get("role"))
+        # It never serves as a second one.
+        assert "master" not in roles, roles
+        assert "slave" in roles, roles
+        assert primary(brokers) is new
+        away_for = away()
+    report("host of the broker's primary killed", killed, away_for, stream)
+    assert away_for < 20
+
+
+def test_the_primary_is_cut_off_from_the_other_brokers(cluster: Cluster, brokers: list[Host]) -> None:
+    old = primary(brokers)
+    others = [host for host in brokers if host is not old]
+    with clients(cluster) as away, Stream(cluster, LONG) as stream:
+        time.sleep(10)
+        start = time.time()
+        with partition(old, others):
+            new = primary(others)
+            wait_for(
+                "no message taken by the old primary",
+                lambda: (
+                    old.run("valkey-admin LPUSH lab_partition 1").stderr + old.run("valkey-admin PING").stdout
+                ),
+                lambda text: "NOREPLICAS" in text,
+                timeout=30,
+            )
+            assert state(old)["role"] == "master"
+            time.sleep(20)
+        wait_for("the old primary as a replica", lambda: state(old).get("role"), "slave".__eq__, timeout=60)
+        assert primary(brokers) is new
+        away_for = away()
+    report("broker's primary cut off from its replicas", start, away_for, stream)
+    assert away_for < 20
+
+
+def test_a_restart_of_the_primary_loses_nothing(cluster: Cluster, brokers: list[Host]) -> None:
+    old = primary(brokers)
+    with clients(cluster) as away, Stream(cluster, LONG) as stream:
+        time.sleep(10)
+        start = time.time()
+        old.check_output("systemctl restart valkey-server")
+        time.sleep(15)
+        assert primary(brokers) is old
+        away_for = away()
+    report("broker's primary restarted", start, away_for, stream)
+    assert away_for < 10
+
+
+def test_another_run_keeps_the_primary(cluster: Cluster, brokers: list[Host]) -> None:
+    """Whichever host it is: the one before has been stopped for a while."""
+    old = primary(brokers)
+    others = [host for host in brokers if host is not old]
+    old.check_output("systemctl stop valkey-server")
+    try:
+        new = primary(others)
+    finally:
+        old.check_output("systemctl start valkey-server")
+    starts = {host.name: host.start_time("valkey-server") for host in brokers}
+    result = run_command("ansible-playbook", f"--inventory={cluster.inventory}", "playbooks/valkey.yml")
+    assert set(result.assert_success().changed.values()) == {0}
+    assert primary(brokers) is new
+    assert starts == {host.name: host.start_time("valkey-server") for host in brokers}
