@@ -240,6 +240,34 @@ def test_each_problem_is_named_with_its_host(
     assert failed(cluster(**hosts)) == expected
 
 
+PRIMARY = {"role": "master", "connected_slaves": "2"}
+REPLICA = {"role": "slave", "master_host": "192.0.2.1", "master_link_status": "up"}
+
+
+@pytest.mark.parametrize(
+    ("brokers", "expected"),
+    [
+        ([PRIMARY, REPLICA, REPLICA], []),
+        (
+            [PRIMARY, {**REPLICA, "master_link_status": "down"}, REPLICA],
+            [("broker", "worker1", "does not reach 192.0.2.1")],
+        ),
+        ([PRIMARY, REPLICA, PRIMARY], [("broker", "cluster", "has 2 primaries: control1, worker2")]),
+        ([REPLICA] * 3, [("broker", "cluster", "has 0 primaries: none")]),
+        (
+            [PRIMARY, {"error": "refused"}, REPLICA],
+            [("broker", "worker1", "does not say whether it is the primary or a replica")],
+        ),
+    ],
+)
+def test_several_brokers_have_one_primary(
+    brokers: list[dict[str, str]], expected: list[tuple[str, str, str]]
+) -> None:
+    hosts = dict(zip(("control1", "worker1", "worker2"), brokers, strict=True))
+    given = cluster(**{name: {"broker": found} for name, found in hosts.items()})
+    assert failed(given) == expected
+
+
 def test_without_an_inventory_its_workers_are_not_compared() -> None:
     given = cluster(control1={"monitor": monitor(workers={"worker3": worker()})})
     del given["workers"]

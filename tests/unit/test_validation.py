@@ -856,6 +856,27 @@ def test_input_is_refused_with_variable_host_and_remedy_or_accepted(
     assert outcome.changed[name] == 0
 
 
+def test_of_several_brokers_each_has_its_own_address(tmp_path: Path) -> None:
+    play = next(play for play in plays() if play["hosts"] == "cases_valkey,control")
+    content = inventory(tmp_path)
+    content["all"]["hosts"] = {
+        "well": {"ansible_host": "192.0.2.1"},
+        "everywhere": {"ansible_host": "192.0.2.1", "valkey_bind_addresses": ["*", "192.0.2.1"]},
+        "local": {"ansible_host": "192.0.2.1", "valkey_bind_addresses": ["127.0.0.1"]},
+        "named": {"ansible_host": "192.0.2.1", "airflow_broker_monitor_username": "sentinel"},
+    }
+    content["all"]["children"]["valkey"] = {"hosts": dict.fromkeys(content["all"]["hosts"])}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{**play, "hosts": "valkey"}]), encoding="utf-8")
+    result = run_command(
+        "ansible-playbook", f"--inventory={tmp_path / 'hosts.yml'}", str(tmp_path / "play.yml"), cwd=PROJECT
+    )
+    for host in ("everywhere", "local"):
+        assert f"{host}: with several hosts in the group, valkey_bind_addresses" in result.text
+    assert "named: airflow_broker_username" in result.text
+    assert "fatal: [well]" not in result.text
+
+
 def test_a_host_without_a_mistake_passes(outcome: Outcome) -> None:
     assert outcome.said["control"] == ""
     assert len(CASES) >= 80

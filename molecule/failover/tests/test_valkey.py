@@ -1,4 +1,4 @@
-"""What docs/high-availability.md says of the broker: its primary is lost, cut off or restarted while tasks run."""
+"""What docs/high-availability.md says of the broker, whose primary is lost, cut off or restarted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 # Asks Valkey behind HAProxy for an answer, whatever it is, and notes when there was one.
 ASK = """
 while :; do
-    answer=$(timeout 1 bash -c 'exec 3<>/dev/tcp/127.0.0.1/6379; printf "PING\\r\\n" >&3; head -c 3 <&3') 2>/dev/null
+    ask='exec 3<>/dev/tcp/127.0.0.1/6379; printf "PING\\r\\n" >&3; head -c 3 <&3'
+    answer=$(timeout 1 bash -c "$ask" 2>/dev/null)
     [ -z "$answer" ] || date +%s.%N >>/run/broker-answers
     sleep 0.2
 done
@@ -47,10 +48,11 @@ def state(host: Host) -> dict[str, str]:
 
 def primaries(hosts: list[Host]) -> list[Host]:
     """Return the hosts that are a primary which a replica follows."""
+    states = {host: state(host) for host in hosts}
     return [
         host
-        for host in hosts
-        if state(host).get("role") == "master" and state(host)["connected_slaves"] != "0"
+        for host, found in states.items()
+        if found.get("role") == "master" and found["connected_slaves"] != "0"
     ]
 
 
@@ -69,7 +71,7 @@ def all_follow(hosts: list[Host]) -> bool:
 
 @contextmanager
 def partition(host: Host, others: list[Host]) -> Iterator[None]:
-    """Drop the packets between the Valkeys and Sentinels of a host and others; their clients reach all of them."""
+    """Drop the packets between the brokers and Sentinels of a host and of others, not those of clients."""
     rules = [
         f"{chain} -p tcp -m multiport --ports 6379,26379 -{side} {other.address} -j DROP"
         for other in others
@@ -88,9 +90,8 @@ def partition(host: Host, others: list[Host]) -> Iterator[None]:
 def clients(cluster: Cluster) -> Iterator[Callable[[], float]]:
     """Ask for the broker on a worker; what is yielded returns the longest time without an answer."""
     host = cluster.one("workers")
-    host.check_output(
-        "rm -f /run/broker-answers && systemd-run --quiet --collect --unit=lab-broker bash -c %s", ASK
-    )
+    run = "rm -f /run/broker-answers && systemd-run --quiet --collect --unit=lab-broker bash -c %s"
+    host.check_output(run, ASK)
 
     def away() -> float:
         times = [float(line) for line in host.check_output("cat /run/broker-answers").splitlines()]
