@@ -431,6 +431,30 @@ CASES: list[Case] = [
     *refused("airflow_backup", "airflow_backup_keep", "number of backups, 1 or more", 0, True),
     *refused("airflow_backup", "airflow_backup_keep", ARGUMENT, "all"),
     *accepted("airflow_backup", "airflow_backup_dump_directory", "/srv/airflow-backups_1.d"),
+    *refused(
+        "pgbackrest",
+        "pgbackrest_config",
+        "leave stanza, archive-check",
+        {"repo1-path\n": "/srv"},
+        {"pg1-path": "/srv"},
+        {"repo1-path": {"a": 1}},
+        {"repo1-path": None},
+        {"repo1-path": "/srv\n[airflow]"},
+    ),
+    *refused("pgbackrest", "pgbackrest_config", ARGUMENT, ["repo1-path"]),
+    *accepted(
+        "pgbackrest",
+        "pgbackrest_config",
+        {"repo1-bundle": True, "repo1-host-port": 22, "db-include": ["a", "b"]},
+    ),
+    *refused(
+        "pgbackrest",
+        "pgbackrest_schedule",
+        "if they are wanted",
+        {"incr": "daily"},
+        {"full": 1},
+        {"all": "daily"},
+    ),
     # Secrets.
     *(
         case

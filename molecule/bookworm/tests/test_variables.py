@@ -389,6 +389,7 @@ RUNS = {
     "airflow_rotate": Run({"airflow_rotate_timeout": 0}, ["playbooks/rotate_secrets.yml"]),
     "airflow_restore": Run({"airflow_backup_directory": "/no/such/backup"}, ["playbooks/restore.yml"]),
     "airflow_backup": Run({}, ["playbooks/backup.yml"]),
+    "pgbackrest_restore_time": Run({}, ["playbooks/restore_point_in_time.yml"]),
     "airflow_restore_overwrite": Run({"airflow_restore_overwrite": "neither"}, ["playbooks/restore.yml"]),
     "broker certificate": certificate_run("broker", airflow_broker_tls=True),
     "database certificate": certificate_run("database"),
@@ -1078,6 +1079,36 @@ POSTGRES = [
     Row("postgres_maintenance_work_mem", "48MB", show("maintenance_work_mem"), ["48MB"]),
     Row("postgres_work_mem", "6MB", show("work_mem"), ["6MB"]),
     Row("postgres_config", {"random_page_cost": 1.25}, show("random_page_cost"), ["1.25"]),
+    Row(
+        "pgbackrest_config",
+        {"repo1-path": "/srv/pgbackrest", "repo1-retention-full": 3},
+        each(
+            output("grep ^repo1-retention-full= /etc/pgbackrest.conf"),
+            # A base backup needs the WAL that the server archived while it was made.
+            lambda after: (
+                wait_for(
+                    "first base backup",
+                    lambda: after.host.check_output("runuser -u postgres -- pgbackrest --output=json info"),
+                    lambda text: json.loads(text)[0]["status"]["code"] == 0,
+                    timeout=120,
+                )
+                != ""
+            ),
+        ),
+        ["repo1-retention-full=3", True],
+    ),
+    Row(
+        "pgbackrest_schedule",
+        {"full": "Sat 03:00", "diff": "Mon 04:00"},
+        output("grep -h ^OnCalendar= /etc/systemd/system/pgbackrest@*.timer"),
+        "OnCalendar=Mon 04:00\nOnCalendar=Sat 03:00",
+    ),
+    Row(
+        "pgbackrest_restore_time",
+        "2026-01-01 00:00:00+00",
+        refused("pgbackrest_restore_time", "has no base backup that had ended at 2026-01-01 00:00:00+00"),
+        [],
+    ),
 ]
 
 VALKEY = [
