@@ -88,6 +88,15 @@ def test_a_certificate_is_made_once_and_not_shared(directory: Path) -> None:
     assert blocks(other, "PRIVATE KEY") != blocks(made, "PRIVATE KEY")
 
 
+def test_a_certificate_is_one_of_a_client_where_that_is_asked_for(directory: Path, tmp_path: Path) -> None:
+    ours = authority(directory)
+    command = ["openssl", "verify", "-CAfile", str(ours.certificate()), "-purpose", "sslclient"]
+    for name, status in (("client", 0), ("server", 2)):
+        combined = delivered(tmp_path / f"{name}.pem", ours.issue(name, NAMES, client=name == "client"))
+        done = subprocess.run([*command, str(combined)], check=False, capture_output=True)
+        assert done.returncode == status, done.stderr
+
+
 def test_an_unchanged_run_parses_no_certificate(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = authority(directory).issue("api-web1", NAMES)
     monkeypatch.setattr(certificate, "make_certificate", None)
@@ -283,6 +292,7 @@ def lookup(tmp_path: Path) -> LookupModule:
         "certificate_file": "",
         "key_file": "",
         "ca_file": "",
+        "client": False,
         "errors_only": False,
         "missing_only": False,
         "airflow_secrets_file": str(tmp_path / "secrets.yml"),

@@ -24,7 +24,13 @@ SERVICES = load("playbooks/vars/firewall.yml")["__airflow_firewall_services"]
 # Those of the services that roles set up; exporters listen where Debian has them.
 PORTS = {name: port for name, port in ROLE["__airflow_firewall_ports"].items() if not isinstance(port, int)}
 EXPORTER_PORTS = {
-    name: port for name, port in ROLE["__airflow_firewall_ports"].items() if isinstance(port, int)
+    name: port for name, port in ROLE["__airflow_firewall_ports"].items() if name.endswith("_metrics")
+}
+# Where several hosts run one server.
+MEMBER_PORTS = {
+    name: port
+    for name, port in ROLE["__airflow_firewall_ports"].items()
+    if name not in PORTS.keys() | EXPORTER_PORTS.keys()
 }
 DEFAULTS = {
     name: value
@@ -85,10 +91,10 @@ def test_the_readme_names_the_ports_of_all_services() -> None:
         (default_port(port)[1], SERVICES[name]["hosts"].split(".")[1].split(" ")[0])
         for name, port in PORTS.items()
     }
-    assert all(f"| {port} |" in readme for port in EXPORTER_PORTS.values())
+    assert all(f"| {port} |" in readme for port in (EXPORTER_PORTS | MEMBER_PORTS).values())
 
 
 def test_nobody_reaches_the_exporters_by_default() -> None:
-    assert len(EXPORTER_PORTS) == len(SERVICES) - len(PORTS) > 0
+    assert len(EXPORTER_PORTS) == len(SERVICES) - len(PORTS) - len(MEMBER_PORTS) > 0
     assert all(SERVICES[name]["clients"] == [] for name in EXPORTER_PORTS)
     assert DEFAULTS["airflow_firewall_metrics_sources"] == []

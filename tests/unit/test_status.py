@@ -268,6 +268,46 @@ def test_several_brokers_have_one_primary(
     assert failed(given) == expected
 
 
+def member(name: str, role: str, state: str) -> dict[str, str]:
+    return {"name": name, "role": role, "state": state}
+
+
+LEADER = member("control1", "Leader", "running")
+STANDBYS = [member("worker1", "Sync Standby", "streaming"), member("worker2", "Replica", "streaming")]
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ([LEADER, *STANDBYS], []),
+        (
+            [LEADER, STANDBYS[0], member("worker2", "Replica", "start failed")],
+            [("postgresql", "worker2", "start failed")],
+        ),
+        (
+            [LEADER, member("worker1", "Replica", "streaming"), STANDBYS[1]],
+            [("postgresql", "cluster", "no standby has what is committed: a failover is not possible")],
+        ),
+        (
+            [member("control1", "Replica", "running"), *STANDBYS],
+            [("postgresql", "cluster", "has no primary")],
+        ),
+        ([LEADER, STANDBYS[0]], [("postgresql", "worker2", "is no member: journalctl -u patroni")]),
+    ],
+)
+def test_several_databases_have_one_primary_and_a_standby_that_has_all(
+    members: list[dict[str, str]], expected: list[tuple[str, str, str]]
+) -> None:
+    given = cluster(**{name: {"members": members} for name in ("control1", "worker1", "worker2")})
+    assert failed(given) == expected
+
+
+def test_a_database_whose_patroni_does_not_answer_is_named() -> None:
+    found = {"members": [LEADER, *STANDBYS]}
+    given = cluster(control1=found, worker1=found, worker2={"members": {"error": "etcd is not there"}})
+    assert failed(given) == [("postgresql", "worker2", "etcd is not there")]
+
+
 def test_without_an_inventory_its_workers_are_not_compared() -> None:
     given = cluster(control1={"monitor": monitor(workers={"worker3": worker()})})
     del given["workers"]

@@ -392,7 +392,8 @@ def member_checks(hosts: Mapping[str, Found]) -> Iterator[Check]:
     """Return the checks of the primary and the standbys of several hosts of PostgreSQL."""
     found = {host: parts["members"] for host, parts in hosts.items() if parts.get("members") is not None}
     for host, members in found.items():
-        own = next((item for item in [] if error(members) else members if item["name"] == host), None)
+        known = [] if error(members) else members
+        own = next((item for item in known if item["name"] == host), None)
         if own is None:
             yield check("postgresql", host, error(members) or "is no member: journalctl -u patroni")
         else:
