@@ -112,7 +112,8 @@ class Host:
     def unconfigure(self) -> None:
         """Remove the overrides of all units, from their next start."""
         self.check_output(
-            f"rm -rf /run/testlib-*.env /run/systemd/system/*.service.d/{DROP_IN} && systemctl daemon-reload"
+            f"rm -rf /run/testlib-*.env /run/systemd/system/*.service.d/{DROP_IN}"
+            " && find /run/systemd/system -name '*.service.d' -empty -delete && systemctl daemon-reload"
         )
 
     def journal(self, unit: str, lines: int = 60) -> str:
