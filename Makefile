@@ -3,7 +3,7 @@ DAGS ?= dags
 DAG ?= example_workers
 SCENARIOS := default split resilience existing bookworm
 # Those that take too long to run with the others.
-FURTHER_SCENARIOS := operations
+FURTHER_SCENARIOS := operations failover
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Behind a proxy that re-signs TLS: uv trusts the certificates that this machine trusts.
@@ -73,7 +73,7 @@ unit-compat: venv
 SCENARIO_TESTS := $(SCENARIOS:%=molecule-%)
 FURTHER_SCENARIO_TESTS := $(FURTHER_SCENARIOS:%=molecule-%)
 # Two keep both cores busy, for all wait a lot; the long ones first.
-molecule: venv image ## test the scenarios, two at a time; molecule-split for one, and molecule-operations, which is not among them
+molecule: venv image ## test the scenarios, two at a time; molecule-split for one; molecule-operations and molecule-failover are not among them
 	@echo ">>> two scenarios run at a time; each prints its output when it ends: $(SCENARIOS)"
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(SCENARIO_TESTS)
 $(SCENARIO_TESTS) $(FURTHER_SCENARIO_TESTS): molecule-%: venv image
