@@ -80,7 +80,7 @@ def primary(hosts: list[Host], timeout: float = 90) -> Host:
 
 
 def is_complete(hosts: list[Host]) -> bool:
-    """Return whether there is a primary, and all others follow it, of which one confirms what is committed."""
+    """Return whether there is a primary, and all others follow it, of which one confirms each commit."""
     return sorted(roles(hosts).values()) == sorted(
         ["Leader", "Sync Standby", *["Replica"] * (len(hosts) - 2)]
     )
