@@ -880,6 +880,30 @@ def test_input_is_refused_with_variable_host_and_remedy_or_accepted(
     assert outcome.changed[name] == 0
 
 
+def test_several_databases_need_debian_13_and_leave_the_loopback_interface(tmp_path: Path) -> None:
+    play = next(play for play in plays() if play["hosts"] == "cases_postgres,control")
+    content = inventory(tmp_path)
+    content["all"]["hosts"] = {
+        "well": {"ansible_host": "192.0.2.1"},
+        "everywhere": {"ansible_host": "192.0.2.2", "postgres_listen_addresses": ["*"]},
+        "local": {"ansible_host": "192.0.2.3", "postgres_listen_addresses": ["localhost", "192.0.2.3"]},
+        "other": {"ansible_host": "192.0.2.4", "postgres_listen_addresses": ["192.0.2.9"]},
+        "bookworm": {
+            "ansible_host": "192.0.2.5",
+            FACTS_VARIABLE: {**FACTS, "distribution_major_version": "12"},
+        },
+    }
+    content["all"]["children"]["postgres"] = {"hosts": dict.fromkeys(content["all"]["hosts"])}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{**play, "hosts": "postgres"}]), encoding="utf-8")
+    result = run_command(
+        "ansible-playbook", f"--inventory={tmp_path / 'hosts.yml'}", str(tmp_path / "play.yml"), cwd=PROJECT
+    )
+    for host in ("everywhere", "local", "other", "bookworm"):
+        assert f"{host}: where the group has several hosts, they need Debian 13" in result.text
+    assert "fatal: [well]" not in result.text
+
+
 def test_of_several_brokers_each_has_its_own_address(tmp_path: Path) -> None:
     play = next(play for play in plays() if play["hosts"] == "cases_valkey,control")
     content = inventory(tmp_path)

@@ -80,7 +80,7 @@ def primary(hosts: list[Host], timeout: float = 90) -> Host:
 
 
 def is_complete(hosts: list[Host]) -> bool:
-    """Return whether there is a primary, and all others follow it, of which one confirms what is committed."""
+    """Return whether there is a primary, and all others follow it, of which one confirms each commit."""
     return sorted(roles(hosts).values()) == sorted(
         ["Leader", "Sync Standby", *["Replica"] * (len(hosts) - 2)]
     )
@@ -227,7 +227,7 @@ def test_a_standby_without_anything_joins_again(cluster: Cluster, databases: lis
     lost = next(host for host in databases if host is not primary(databases))
     lost.check_output(
         "systemctl stop patroni etcd"
-        " && rm -rf /etc/patroni /var/lib/postgresql/*/main /var/lib/etcd/lakehouse /etc/etcd"
+        " && rm -rf /etc/patroni /var/lib/postgresql/*/main /var/lib/etcd/lakehouse* /etc/etcd"
     )
     before = primary([host for host in databases if host is not lost])
     run_command(
