@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import subprocess
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from testlib.wait import wait_for
@@ -10,6 +11,7 @@ from testlib.wait import wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from testlib.cluster import Cluster
     from testlib.host import Host
 
 BROKER_PORT = 6379
@@ -71,6 +73,25 @@ def stopped(unit: str, *hosts: Host) -> Iterator[None]:
     finally:
         for host in hosts:
             host.check_output("systemctl start %s", unit)
+
+
+@contextmanager
+def switched_off(cluster: Cluster, host: Host) -> Iterator[None]:
+    """Cut the power of a host; it boots afterwards, and answers when this returns."""
+    container = f"lakehouse-{cluster.directory.name}-{host.name}"
+    subprocess.run(["docker", "kill", container], check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["docker", "start", container], check=True, capture_output=True)
+    wait_for("host that answers", lambda: answers(host), timeout=60)
+
+
+def answers(host: Host) -> bool:
+    """Return whether a host can be reached."""
+    with suppress(Exception):
+        return bool(host.run("true").rc == 0)
+    return False
 
 
 @contextmanager
