@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import pytest
 from testlib import Cluster, assert_survived, faults, record_recovery, run_command, wait_for
@@ -37,8 +38,7 @@ def test_no_task_is_lost_and_none_runs_twice_at_a_time(cluster: Cluster, name: s
         found = assert_survived(cluster, run, tries)
         begins += [attempt.begin for attempts in found.values() for attempt in attempts]
         retried += sum(number - 1 for number in tries.values())
-    begins.sort()
-    pause = max(second - first for first, second in zip(begins, begins[1:], strict=False))
+    pause = max(second - first for first, second in pairwise(sorted(begins)))
     record_recovery(f"{name} switched off", start, *stream.runs)
     print(
         f"{name} switched off: {len(stream.runs)} runs, {retried} tasks needed a second try; API away"
