@@ -43,7 +43,7 @@ def test_valkey_is_killed(cluster: Cluster, airflow: Airflow) -> None:
     The mechanism is the append-only file. With Debian's snapshots only, the two messages were lost.
     """
     valkey, broker = cluster.one("valkey"), cluster.broker()
-    run = airflow.trigger("lab_worker1_four", seconds=[15, 15, 1, 1])
+    run = airflow.trigger("lab_worker1_four", seconds=[30, 30, 1, 1])
     wait_running(cluster, run, 2)
     wait_for("the other two queued", lambda: broker.llen("host.worker1"), lambda queued: queued == 2)
     faults.crash(valkey, "valkey-server")
