@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from testlib.wait import wait_for
@@ -105,11 +105,8 @@ def frozen(host: Host, unit: str) -> Iterator[None]:
 
 
 @contextmanager
-def network_partition(host: Host, *ports: int) -> Iterator[None]:
-    """Drop the packets between a host and these ports of other hosts; neither side gets an error."""
-    matches = [
-        match for port in ports for match in (f"INPUT -p tcp --sport {port}", f"OUTPUT -p tcp --dport {port}")
-    ]
+def dropped(host: Host, matches: list[str]) -> Iterator[None]:
+    """Drop the packets of a host that iptables matches; neither side gets an error."""
     rules = [f"{match} -j DROP" for match in matches]
     try:
         for rule in rules:
@@ -119,6 +116,23 @@ def network_partition(host: Host, *ports: int) -> Iterator[None]:
         for rule in rules:
             # After an error above, some of the rules do not exist.
             host.check_output(f"! iptables --wait -C {rule} || iptables --wait -D {rule}")
+
+
+def network_partition(host: Host, *ports: int) -> AbstractContextManager[None]:
+    """Drop the packets between a host and these ports of other hosts."""
+    return dropped(
+        host,
+        [m for port in ports for m in (f"INPUT -p tcp --sport {port}", f"OUTPUT -p tcp --dport {port}")],
+    )
+
+
+def cut_off(host: Host, others: list[Host], *ports: int) -> AbstractContextManager[None]:
+    """Drop the packets of these ports between a host and others, not those of clients."""
+    match = f"-p tcp -m multiport --ports {','.join(map(str, ports))}"
+    sides = (("INPUT", "s"), ("OUTPUT", "d"))
+    return dropped(
+        host, [f"{chain} {match} -{side} {other.address}" for other in others for chain, side in sides]
+    )
 
 
 @contextmanager

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PATRONI = "patronictl --config-file /etc/patroni/config.yml"
 # PostgreSQL, Patroni, etcd.
-PORTS = "5432,8008,2379,2380"
+PORTS = (5432, 8008, 2379, 2380)
 # Writes rows through HAProxy, and notes those of which PostgreSQL has said that they are committed.
 WRITE = """
 import os, time
@@ -72,23 +72,6 @@ def is_complete(hosts: list[Host]) -> bool:
     return sorted(roles(hosts).values()) == sorted(
         ["Leader", "Sync Standby", *["Replica"] * (len(hosts) - 2)]
     )
-
-
-@contextmanager
-def partition(host: Host, others: list[Host]) -> Iterator[None]:
-    """Drop the packets between the databases of a host and others; clients reach all of them."""
-    rules = [
-        f"{chain} -p tcp -m multiport --ports {PORTS} -{side} {other.address} -j DROP"
-        for other in others
-        for chain, side in (("INPUT", "s"), ("OUTPUT", "d"))
-    ]
-    try:
-        for rule in rules:
-            host.check_output(f"iptables --wait -I {rule}")
-        yield
-    finally:
-        for rule in rules:
-            host.check_output(f"! iptables --wait -C {rule} || iptables --wait -D {rule}")
 
 
 @dataclass
@@ -173,7 +156,7 @@ def test_the_primary_is_cut_off_from_the_others(cluster: Cluster, databases: lis
     with writer(cluster, databases) as writes, Stream(cluster, LONG) as stream:
         time.sleep(10)
         start = time.time()
-        with partition(old, others):
+        with faults.cut_off(old, others, *PORTS):
             new = primary(others)
             wait_for(
                 "no writes on the old primary",

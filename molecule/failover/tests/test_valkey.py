@@ -25,6 +25,8 @@ while :; do
     sleep 0.2
 done
 """
+# Valkey, Sentinel.
+PORTS = (6379, 26379)
 LONG = 20.0
 
 
@@ -55,23 +57,6 @@ def all_follow(hosts: list[Host]) -> bool:
     return roles.count("master") == 1 and all(
         found.get("master_link_status") == "up" for found in states if found.get("role") != "master"
     )
-
-
-@contextmanager
-def partition(host: Host, others: list[Host]) -> Iterator[None]:
-    """Drop the packets between the brokers and Sentinels of a host and of others, not those of clients."""
-    rules = [
-        f"{chain} -p tcp -m multiport --ports 6379,26379 -{side} {other.address} -j DROP"
-        for other in others
-        for chain, side in (("INPUT", "s"), ("OUTPUT", "d"))
-    ]
-    try:
-        for rule in rules:
-            host.check_output(f"iptables --wait -I {rule}")
-        yield
-    finally:
-        for rule in rules:
-            host.check_output(f"! iptables --wait -C {rule} || iptables --wait -D {rule}")
 
 
 @contextmanager
@@ -134,7 +119,7 @@ def test_the_primary_is_cut_off_from_the_other_brokers(cluster: Cluster, brokers
     with clients(cluster) as away, Stream(cluster, LONG) as stream:
         time.sleep(10)
         start = time.time()
-        with partition(old, others):
+        with faults.cut_off(old, others, *PORTS):
             new = primary(others)
             wait_for(
                 "no message taken by the old primary",
