@@ -1,4 +1,4 @@
-"""What a restore refuses before any host is asked, and the secrets that are recovered from hosts."""
+"""Retention of backups, what a restore refuses before any host is asked, and secrets recovered from hosts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from filter.backups import old_backups
 from filter.options import assignment
 from filter.recovery import recovered_secrets
 from lookup.secret import GENERATORS
@@ -143,3 +144,17 @@ def test_secrets_that_differ_or_are_missing_are_named() -> None:
     found = recovered_secrets({**environments(), "worker1": other["control"]})
     assert found["problems"] == ["airflow_broker_password is not the same on control and worker1"]
     assert len(recovered_secrets({"control": ""})["problems"]) == len(GENERATORS) - 1
+
+
+@pytest.mark.parametrize(
+    ("keep", "removed"),
+    [
+        (1, ["/b/20260102T000000Z", "/b/20260101T000000Z", "/b/20260104T000000Z.partial"]),
+        ("2", ["/b/20260101T000000Z", "/b/20260104T000000Z.partial"]),
+        (3, ["/b/20260104T000000Z.partial"]),
+        (9, ["/b/20260104T000000Z.partial"]),
+    ],
+)
+def test_the_newest_backups_stay_and_partial_ones_are_removed(keep: int | str, removed: list[str]) -> None:
+    names = ["20260102T000000Z", "20260104T000000Z.partial", "20260103T000000Z", "20260101T000000Z"]
+    assert old_backups([f"/b/{name}" for name in names], keep) == removed
