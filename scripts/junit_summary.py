@@ -1,4 +1,4 @@
-"""Print the stages of .cache/junit with their times, the failed tests, and "N passed, N failed".
+"""Print the stages of .cache/junit with their times, what failed and why, and "N passed, N failed".
 
 Fails when a test failed or none ran.
 """
@@ -6,6 +6,7 @@ Fails when a test failed or none ran.
 from __future__ import annotations
 
 import sys
+import textwrap
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,6 +35,9 @@ class Stage:
             if failure is not None:
                 reason = (failure.get("message") or "").partition("\n")[0]
                 self.failed.append(f"{path.stem}: {case.get('classname')}.{case.get('name')}: {reason}")
+                # Of a test, pytest has shown the rest.
+                if path.stem.startswith(PREFIX) and failure.text:
+                    self.failed[-1] += "\n" + textwrap.indent(failure.text, "    ")
             elif case.find("skipped") is None:
                 self.passed += 1
         if path.stem.startswith(PREFIX):

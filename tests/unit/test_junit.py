@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import junit_record
@@ -38,12 +39,52 @@ def record(monkeypatch: pytest.MonkeyPatch, name: str, program: str) -> int:
 def test_a_command_is_named_when_it_starts_and_timed_when_it_ends(
     reports: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert record(monkeypatch, "molecule-split", "raise SystemExit(3)") == 3
-    first, last = capsys.readouterr().out.splitlines()
+    assert record(monkeypatch, "molecule-split", "raise SystemExit('no such host')") == 1
+    first, output, last = capsys.readouterr().out.splitlines()
     assert first.startswith(">>> molecule-split: started at ")
+    assert output == "no such host"
     assert last.startswith(">>> molecule-split: failed after 0:0")
     (stage,) = junit_summary.stages(reports)
-    assert stage.failed == ["command-molecule-split: command.molecule-split: exit code 3"]
+    assert stage.failed == ["command-molecule-split: command.molecule-split: exit code 1\n    no such host"]
+
+
+OUTPUT = """
+TASK [postgres : Restart PostgreSQL] *******
+\x1b[0;32mok: [control1]\x1b[0m
+\x1b[0;31mfatal: [control2]: FAILED! =>\x1b[0m
+\x1b[0;31m    msg: no space left\x1b[0m
+
+TASK [valkey : Restart Valkey] *******
+ok: [control1]
+
+PLAY RECAP *******
+"""
+
+
+def test_a_failed_run_of_ansible_is_shown_by_its_failed_tasks() -> None:
+    assert junit_record.excerpt(OUTPUT).splitlines() == [
+        "TASK [postgres : Restart PostgreSQL]",
+        "fatal: [control2]: FAILED! =>",
+        "    msg: no space left",
+    ]
+
+
+def test_any_other_failed_command_is_shown_by_its_last_lines() -> None:
+    lines = [f"line {number}\x00" for number in range(100)]
+    assert junit_record.excerpt("\n".join(lines)).splitlines() == [
+        f"line {number}" for number in range(85, 100)
+    ]
+
+
+def test_a_daemon_that_a_command_leaves_behind_is_not_waited_for(
+    reports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = time.monotonic()
+    program = "import subprocess; subprocess.Popen(['sleep', '30'])"
+    assert record(monkeypatch, "engine", program) == 0
+    assert time.monotonic() - start < 15
+    (stage,) = junit_summary.stages(reports)
+    assert stage.passed == 1
 
 
 def test_the_summary_has_a_row_for_each_stage_and_ends_with_the_totals(
