@@ -1,7 +1,7 @@
 WORKERS ?= 1
 DAGS ?= dags
 DAG ?= example_workers
-SCENARIOS := default split resilience existing bookworm
+SCENARIOS := default resilience split existing bookworm
 # Those that take too long to run with the others.
 FURTHER_SCENARIOS := operations failover
 
