@@ -9,44 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testlib import run_command, run_site, wait_for
+from testlib.uninstall import confirmed_uninstall, traces, uninstall
 
 if TYPE_CHECKING:
-    from testlib import Cluster, Host, Result
+    from testlib import Cluster, Host
 
 WORKER = "worker2"
-# Where the collection has files, of those that Ansible and Debian have there, too.
-DIRECTORIES = "/etc /usr/local /opt /var/lib /var/log /var/backups /run/systemd/system"
-# Its names, in files and in lists of the host.
-NAMES = "airflow|lakehouse"
-
-
-def uninstall(cluster: Cluster, *args: str) -> Result:
-    return run_command(
-        "ansible-playbook", f"--inventory={cluster.inventory}", *args, "playbooks/uninstall.yml"
-    )
-
-
-def confirmed(cluster: Cluster, *args: str) -> Result:
-    return uninstall(cluster, "--extra-vars=airflow_uninstall_confirmed=true", *args).assert_success()
-
-
-def traces(host: Host) -> set[str]:
-    """Return what the host has of the collection: files, units, users, processes, names, tables."""
-    files = f"find {DIRECTORIES} -xdev -regextype egrep -regex '.*({NAMES}).*' -prune"
-    commands = {
-        "file": files,
-        "unit": f"systemctl list-units --all --plain --no-legend | grep -oE '^[^ ]*({NAMES})[^ ]*'",
-        "unit file": f"systemctl list-unit-files --no-legend | grep -oE '^[^ ]*({NAMES})[^ ]*'",
-        "user": f"grep -oE '^({NAMES})[^:]*' /etc/passwd /etc/group",
-        "process": "ps -eo user:32= | grep -E '^airflow' | sort -u",
-        "host": f"grep -E '{NAMES}' /etc/hosts",
-        "table": "! test -x /usr/sbin/nft || nft list tables | grep lakehouse",
-    }
-    return {
-        f"{kind} {line.strip()}"
-        for kind, command in commands.items()
-        for line in host.run(command).stdout.splitlines()
-    }
 
 
 def kept(host: Host) -> set[str]:
@@ -78,9 +46,9 @@ def test_a_removed_worker_is_cleaned(cluster: Cluster) -> None:
     run_command(
         "ansible-playbook", f"--inventory={cluster.inventory}", limit, "playbooks/remove.yml"
     ).assert_success()
-    confirmed(cluster, limit, "--extra-vars=airflow_remove_data=true")
+    confirmed_uninstall(cluster, limit, "--extra-vars=airflow_remove_data=true")
     assert traces(host) == set()
-    assert set(confirmed(cluster, limit).changed.values()) == {0}
+    assert set(confirmed_uninstall(cluster, limit).changed.values()) == {0}
     # The rest goes on without it.
     wait_for("problems", cluster.problems, lambda problems: not problems)
 
@@ -91,7 +59,7 @@ def test_the_cluster_is_taken_off_and_built_again_with_its_data(cluster: Cluster
     run.wait()
     airflow.call("POST", "variables", {"key": "kept_by_uninstall", "value": "secret"})
     control = cluster.one("postgres")
-    confirmed(cluster)
+    confirmed_uninstall(cluster)
     for host in [*cluster.hosts("schedulers"), cluster.host("worker1")]:
         left = without_users(traces(host)) - kept(host)
         # The servers keep their configuration with their data.
@@ -102,7 +70,7 @@ def test_the_cluster_is_taken_off_and_built_again_with_its_data(cluster: Cluster
     # Debian's generator enables the server itself at each boot, for postgresql to start.
     assert control.run("systemctl is-enabled postgresql valkey-server").stdout.split() == ["disabled"] * 2
     # A run that was interrupted is completed by the next one, which finds nothing more.
-    assert set(confirmed(cluster).changed.values()) == {0}
+    assert set(confirmed_uninstall(cluster).changed.values()) == {0}
 
     run_site(cluster.inventory).assert_success()
     again = cluster.airflow()
@@ -112,7 +80,7 @@ def test_the_cluster_is_taken_off_and_built_again_with_its_data(cluster: Cluster
 
 
 def test_with_its_data_everything_is_removed(cluster: Cluster) -> None:
-    confirmed(cluster, "--extra-vars=airflow_remove_data=true")
+    confirmed_uninstall(cluster, "--extra-vars=airflow_remove_data=true")
     for host in cluster.hosts("schedulers") + cluster.hosts("workers"):
         assert traces(host) == set(), host
     control = cluster.one("postgres")
