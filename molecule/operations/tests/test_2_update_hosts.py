@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from testlib import Stream, run_command, wait_for
+from testlib.reboot import boot, started_again
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from testlib import Cluster, Host, Result
+    from testlib import Cluster, Result
 
 LIMIT = "--limit=control2,worker1"
 
 
 def run_playbook(cluster: Cluster, name: str, *args: str) -> Result:
     return run_command("ansible-playbook", f"--inventory={cluster.inventory}", *args, f"playbooks/{name}.yml")
-
-
-def boot(host: Host) -> str:
-    """Return when the first process of the container began."""
-    return host.check_output("cut -d ' ' -f 22 /proc/1/stat")
-
-
-@contextmanager
-def started_again(cluster: Cluster, *names: str) -> Iterator[None]:
-    """Start containers that have ended: a reboot ends a container, and the engine does not start it again."""
-    done = threading.Event()
-    containers = [f"lakehouse-{cluster.directory.name}-{name}" for name in names]
-
-    def start() -> None:
-        while not done.wait(1):
-            subprocess.run(["docker", "start", *containers], check=True, capture_output=True)
-
-    thread = threading.Thread(target=start)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def test_hosts_are_rebooted_one_after_the_other_and_no_task_is_lost(cluster: Cluster) -> None:

@@ -1,0 +1,56 @@
+"""What operators run on replicated servers, while tasks run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from testlib import Stream, run_command, wait_for
+from testlib.reboot import boot, started_again
+
+if TYPE_CHECKING:
+    from testlib import Cluster, Result
+
+LONG = 20.0
+# Of both databases, of the broker's clients, and by the second of them of its replicas and Sentinels.
+PASSWORDS = [
+    "airflow_database_password",
+    "airflow_results_password",
+    "airflow_broker_password",
+    "airflow_broker_scheduler_password",
+]
+
+
+def run_playbook(cluster: Cluster, name: str, *args: str) -> Result:
+    return run_command("ansible-playbook", f"--inventory={cluster.inventory}", *args, f"playbooks/{name}.yml")
+
+
+def status(cluster: Cluster) -> str:
+    """Return what is wrong, among it a database or a broker without its role."""
+    result = run_playbook(cluster, "status")
+    return "" if result.returncode == 0 else result.output[-3000:]
+
+
+def test_passwords_are_rotated(cluster: Cluster) -> None:
+    before = cluster.secrets
+    with Stream(cluster, LONG) as stream:
+        wait_for("tasks of the stream", lambda: len(stream.runs), lambda count: count >= 3)
+        run_playbook(
+            cluster, "rotate_secrets", f"--extra-vars=airflow_rotate={','.join(PASSWORDS)}"
+        ).assert_success()
+    assert {name for name, value in cluster.secrets.items() if value != before[name]} == set(PASSWORDS)
+    stream.assert_none_lost()
+    wait_for("cluster healthy", lambda: status(cluster), lambda problems: not problems, timeout=180)
+
+
+def test_each_host_of_the_servers_is_rebooted(cluster: Cluster) -> None:
+    """Primaries too, which hand over before."""
+    hosts = cluster.hosts("postgres")
+    before = {host.name: boot(host) for host in hosts}
+    for host in hosts:
+        host.check_output("touch /run/reboot-required")
+    with Stream(cluster, LONG) as stream, started_again(cluster, *before):
+        run_playbook(cluster, "update_hosts", f"--limit={','.join(before)}").assert_success()
+    assert [host.name for host in hosts if boot(host) == before[host.name]] == []
+    pause = stream.assert_none_lost()
+    print(f"three hosts rebooted: API away {stream.api_away():.1f} s, no task began for {pause:.1f} s")
+    wait_for("cluster healthy", lambda: status(cluster), lambda problems: not problems, timeout=180)
