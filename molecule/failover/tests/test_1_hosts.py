@@ -6,7 +6,8 @@ import time
 from itertools import pairwise
 
 import pytest
-from testlib import Cluster, assert_survived, faults, record_recovery, run_command, wait_for
+from testlib import Cluster, assert_survived, faults, record_recovery
+from testlib.status import wait_status_healthy
 from testlib.stream import Stream
 
 HOSTS = ["control1", "control2", "control3", "worker1", "worker2", "worker3"]
@@ -15,22 +16,16 @@ AWAY = 60
 LONG = 40.0
 
 
-def is_healthy(cluster: Cluster) -> bool:
-    """Return whether all runs, and all databases and brokers have their roles."""
-    command = ("ansible-playbook", f"--inventory={cluster.inventory}", "playbooks/status.yml")
-    return run_command(*command).returncode == 0
-
-
 @pytest.mark.parametrize("name", HOSTS)
 def test_no_task_is_lost_and_none_runs_twice_at_a_time(cluster: Cluster, name: str) -> None:
     """Only what runs on a worker that is lost needs a second try."""
-    wait_for("cluster healthy", lambda: is_healthy(cluster), timeout=180)
+    wait_status_healthy(cluster)
     with Stream(cluster, LONG) as stream:
         time.sleep(10)
         start = time.time()
         with faults.switched_off(cluster, cluster.host(name)):
             time.sleep(AWAY)
-        wait_for("cluster healthy", lambda: is_healthy(cluster), timeout=180)
+        wait_status_healthy(cluster)
     begins, retried = [], 0
     for run in stream.runs:
         run.airflow = cluster.airflow()

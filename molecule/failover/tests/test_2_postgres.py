@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testlib import Cluster, faults, record_recovery, run_command, wait_for
+from testlib.status import wait_status_healthy
 from testlib.stream import Stream
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def writer(cluster: Cluster, hosts: list[Host]) -> Iterator[Writer]:
 
 @pytest.fixture
 def databases(cluster: Cluster) -> Iterator[list[Host]]:
+    wait_status_healthy(cluster)
     hosts = cluster.hosts("postgres")
     wait_for("all databases in their roles", lambda: is_complete(hosts), timeout=120)
     yield hosts
@@ -127,6 +129,8 @@ def report(fault: str, start: float, writes: Writer, stream: Stream, hosts: list
     noted = writes.acknowledged()
     kept = {int(line) for line in primary(hosts).sql("airflow_results", "SELECT number FROM lab_failover")}
     assert {number for number, _when in noted} - kept == set()
+    # The host that was lost has an API server, too.
+    wait_status_healthy(stream.cluster)
     pause = stream.assert_none_lost()
     record_recovery(fault, start, *stream.runs)
     print(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from testlib import Cluster, faults, record_recovery, run_command, wait_for
+from testlib.status import wait_status_healthy
 from testlib.stream import Stream
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def clients(cluster: Cluster) -> Iterator[Callable[[], float]]:
 
 @pytest.fixture
 def brokers(cluster: Cluster) -> Iterator[list[Host]]:
+    wait_status_healthy(cluster)
     hosts = cluster.hosts("valkey")
     wait_for("all brokers in their roles", lambda: all_follow(hosts), timeout=90)
     yield hosts
@@ -86,6 +88,8 @@ def brokers(cluster: Cluster) -> Iterator[list[Host]]:
 
 def report(fault: str, start: float, away: float, stream: Stream) -> None:
     """Assert that no task is lost or runs twice, and print the figures."""
+    # The host that was lost has an API server, too.
+    wait_status_healthy(stream.cluster)
     pause = stream.assert_none_lost()
     record_recovery(fault, start, *stream.runs)
     print(f"{fault}: {len(stream.runs)} runs, broker away {away:.1f} s, no task began for {pause:.1f} s")

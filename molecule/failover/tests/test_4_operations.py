@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from testlib import Stream, run_command, wait_for
 from testlib.reboot import boot, started_again
+from testlib.status import wait_status_healthy
 
 if TYPE_CHECKING:
     from testlib import Cluster, Result
@@ -24,12 +25,6 @@ def run_playbook(cluster: Cluster, name: str, *args: str) -> Result:
     return run_command("ansible-playbook", f"--inventory={cluster.inventory}", *args, f"playbooks/{name}.yml")
 
 
-def status(cluster: Cluster) -> str:
-    """Return what is wrong, among it a database or a broker without its role."""
-    result = run_playbook(cluster, "status")
-    return "" if result.returncode == 0 else result.output[-3000:]
-
-
 def test_passwords_are_rotated(cluster: Cluster) -> None:
     before = cluster.secrets
     with Stream(cluster, LONG) as stream:
@@ -39,7 +34,7 @@ def test_passwords_are_rotated(cluster: Cluster) -> None:
         ).assert_success()
     assert {name for name, value in cluster.secrets.items() if value != before[name]} == set(PASSWORDS)
     stream.assert_none_lost()
-    wait_for("cluster healthy", lambda: status(cluster), lambda problems: not problems, timeout=180)
+    wait_status_healthy(cluster)
 
 
 def test_each_host_of_the_servers_is_rebooted(cluster: Cluster) -> None:
@@ -53,4 +48,4 @@ def test_each_host_of_the_servers_is_rebooted(cluster: Cluster) -> None:
     assert [host.name for host in hosts if boot(host) == before[host.name]] == []
     pause = stream.assert_none_lost()
     print(f"three hosts rebooted: API away {stream.api_away():.1f} s, no task began for {pause:.1f} s")
-    wait_for("cluster healthy", lambda: status(cluster), lambda problems: not problems, timeout=180)
+    wait_status_healthy(cluster)
