@@ -30,7 +30,7 @@ with psycopg2.connect(os.environ["AIRFLOW__CELERY__RESULT_BACKEND"].removeprefix
 def test_a_result_is_not_unpickled(cluster: Cluster, airflow: Airflow) -> None:
     """The scheduler asks for the state of a task whose result is a pickle, and the worker changes the row."""
     database, worker = cluster.server("postgres"), cluster.host("worker1")
-    run = airflow.trigger("lab_one", seconds=[15])
+    run = airflow.trigger("lab_one", seconds=[30])
 
     def started() -> list[str]:
         query = f"SELECT external_executor_id FROM task_instance WHERE run_id = '{run.run_id}'"  # noqa: S608
