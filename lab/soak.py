@@ -63,10 +63,11 @@ def freeze(host: Host, unit: str) -> None:
 def freeze_until_watchdog(worker: Host, unit: str) -> None:
     before = worker.unit(unit)
     faults.kill(worker, unit, "STOP")
+    # Or by a playbook that changes its settings at this time.
     wait_for(
         "restart by the watchdog",
-        lambda: worker.unit(unit)["NRestarts"],
-        lambda now: now != before["NRestarts"],
+        lambda: worker.unit(unit)["InvocationID"],
+        lambda now: now != before["InvocationID"],
         timeout=120,
     )
 
