@@ -242,6 +242,7 @@ def test_each_problem_is_named_with_its_host(
 
 PRIMARY = {"role": "master", "connected_slaves": "2"}
 REPLICA = {"role": "slave", "master_host": "192.0.2.1", "master_link_status": "up"}
+LOST = {**REPLICA, "master_link_status": "down"}
 
 
 @pytest.mark.parametrize(
@@ -249,11 +250,20 @@ REPLICA = {"role": "slave", "master_host": "192.0.2.1", "master_link_status": "u
     [
         ([PRIMARY, REPLICA, REPLICA], []),
         (
-            [PRIMARY, {**REPLICA, "master_link_status": "down"}, REPLICA],
+            [PRIMARY, LOST, REPLICA],
             [("broker", "worker1", "does not reach 192.0.2.1")],
         ),
         ([PRIMARY, REPLICA, PRIMARY], [("broker", "cluster", "has 2 primaries: control1, worker2")]),
-        ([REPLICA] * 3, [("broker", "cluster", "has 0 primaries: none")]),
+        (
+            [LOST] * 3,
+            [
+                *(
+                    ("broker", host, "does not reach 192.0.2.1")
+                    for host in ("control1", "worker1", "worker2")
+                ),
+                ("broker", "cluster", "has 0 primaries: none"),
+            ],
+        ),
         (
             [PRIMARY, {"error": "refused"}, REPLICA],
             [("broker", "worker1", "does not say whether it is the primary or a replica")],
@@ -337,3 +347,8 @@ def test_times_and_sizes() -> None:
     assert [age(5), age(65), age(7260), age(90000)] == ["5 s", "1 min 5 s", "2 h 1 min", "1 d 1 h"]
     assert [size(5), size(2048), size(3 << 40)] == ["5 B", "2 KiB", "3.0 TiB"]
     assert [seconds("@12"), seconds(""), seconds("n/a")] == [12, 0, 0]
+
+
+def test_of_a_replica_alone_the_primary_is_elsewhere() -> None:
+    """As airflow-status on its host, or status.yml with --limit, sees it."""
+    assert failed(cluster(control1={"broker": REPLICA})) == []

@@ -419,7 +419,9 @@ def broker_checks(hosts: Mapping[str, Found]) -> Iterator[Check]:
             problem = "" if found["master_link_status"] == "up" else f"does not reach {found['master_host']}"
             yield check("broker", host, problem, f"replica of {found['master_host']}")
     primaries = [host for host, found in answers.items() if found.get("role") == "master"]
-    if answers and len(primaries) != 1:
+    # That of a replica may be on a host that was not asked.
+    followed = any(found.get("master_link_status") == "up" for found in answers.values())
+    if len(primaries) > 1 or (answers and not primaries and not followed):
         yield check("broker", "cluster", f"has {len(primaries)} primaries: {', '.join(primaries) or 'none'}")
 
 
