@@ -32,7 +32,7 @@ def test_passwords_are_rotated(cluster: Cluster) -> None:
         run_playbook(
             cluster, "rotate_secrets", f"--extra-vars=airflow_rotate={','.join(PASSWORDS)}"
         ).assert_success()
-    assert {name for name, value in cluster.secrets.items() if value != before[name]} == set(PASSWORDS)
+    assert {name for name, value in before.items() if cluster.secrets[name] != value} == set(PASSWORDS)
     stream.assert_none_lost()
     wait_status_healthy(cluster)
 
