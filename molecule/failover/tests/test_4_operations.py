@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import yaml
 from testlib import Stream, run_command, wait_for
 from testlib.reboot import boot, started_again
 from testlib.status import wait_status_healthy
@@ -25,14 +26,19 @@ def run_playbook(cluster: Cluster, name: str, *args: str) -> Result:
     return run_command("ansible-playbook", f"--inventory={cluster.inventory}", *args, f"playbooks/{name}.yml")
 
 
+def secrets(cluster: Cluster) -> dict[str, str]:
+    return dict(yaml.safe_load(cluster.secrets_file.read_text(encoding="utf-8")))
+
+
 def test_passwords_are_rotated(cluster: Cluster) -> None:
-    before = cluster.secrets
+    before = secrets(cluster)
     with Stream(cluster, LONG) as stream:
         wait_for("tasks of the stream", lambda: len(stream.runs), lambda count: count >= 3)
         run_playbook(
             cluster, "rotate_secrets", f"--extra-vars=airflow_rotate={','.join(PASSWORDS)}"
         ).assert_success()
-    assert {name for name, value in before.items() if cluster.secrets[name] != value} == set(PASSWORDS)
+    after = secrets(cluster)
+    assert {name for name, value in before.items() if after[name] != value} == set(PASSWORDS)
     stream.assert_none_lost()
     wait_status_healthy(cluster)
 
