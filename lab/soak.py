@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from testlib import Host
 
 DURATION = 20
+# While a playbook moves the cluster to another environment, each service is away for a while.
+HEALTHY_TIMEOUT = 600
 RUNS_OF_A_PLAYBOOK = 10
 TABLE = """
     CREATE TABLE rows (
@@ -190,7 +192,7 @@ class Soak:
         """Inject faults until the deadline, and until the operations have ended."""
         order: list[str] = []
         while time.time() < deadline or not operations.done():
-            wait_for("a healthy cluster", self.unhealthy, [].__eq__, timeout=120)
+            wait_for("a healthy cluster", self.unhealthy, [].__eq__, timeout=HEALTHY_TIMEOUT)
             self.add_tasks()
             order = order or self.random.sample(names := sorted(self.available_faults()), len(names))
             name = order.pop()
@@ -198,7 +200,9 @@ class Soak:
             print(f"{time.strftime('%H:%M:%S')} {name}, on {target}", file=sys.stderr, flush=True)
             inject()
             fault_end = time.time()
-            wait_for(f"a task after: {name}", partial(self.ended_since, fault_end, target), timeout=120)
+            wait_for(
+                f"a task after: {name}", partial(self.ended_since, fault_end, target), timeout=HEALTHY_TIMEOUT
+            )
             self.recoveries[name].append(time.time() - fault_end)
             time.sleep(self.random.uniform(0, 5))
 
