@@ -26,6 +26,8 @@ while :; do
     sleep 0.2
 done
 """
+# Writes on the host of the broker itself, and notes the answers.
+WRITE = "while :; do timeout 2 valkey-admin LPUSH lab_writes 1; sleep 0.01; done >>/run/broker-writes 2>&1"
 # Valkey, Sentinel.
 PORTS = (6379, 26379)
 LONG = 20.0
@@ -141,12 +143,20 @@ def test_the_primary_is_cut_off_from_the_other_brokers(cluster: Cluster, brokers
 
 
 def test_a_restart_of_the_primary_loses_nothing(cluster: Cluster, brokers: list[Host]) -> None:
+    """Nor does it refuse a message, while its replicas are not back: the try of its task would be used up."""
     old = primary(brokers)
     with clients(cluster) as away, Stream(cluster, LONG) as stream:
         time.sleep(10)
         start = time.time()
-        old.check_output("systemctl restart valkey-server")
-        time.sleep(15)
+        old.check_output("rm -f /run/broker-writes")
+        old.check_output("systemd-run --quiet --collect --unit=lab-writes sh -c %s", WRITE)
+        try:
+            old.check_output("systemctl restart valkey-server")
+            time.sleep(15)
+        finally:
+            old.check_output("systemctl stop lab-writes")
+        assert "NOREPLICAS" not in old.check_output("cat /run/broker-writes")
+        assert old.check_output("valkey-admin CONFIG GET min-replicas-to-write").split()[-1] == "1"
         assert primary(brokers) is old
         away_for = away()
     report("broker's primary restarted", start, away_for, stream)
