@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from testlib import run_command
+from testlib.status import wait_status_healthy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +18,8 @@ UNIT = "airflow-housekeeping"
 
 
 def test_the_status_of_every_host(cluster: Cluster, tmp_path: Path) -> None:
+    # The tests before have restarted services.
+    wait_status_healthy(cluster)
     path = tmp_path / "report.json"
     result = run_command(
         "ansible-playbook",
