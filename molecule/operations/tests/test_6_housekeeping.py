@@ -88,7 +88,8 @@ def test_the_databases_do_not_grow_from_year_to_year(
     host, database = cluster.hosts("schedulers")[0], cluster.one("postgres")
     none, year = dict.fromkeys([*TABLES, "results"], 0), {"dag_run": 365, "results": 18250}
     sizes = []
-    for _year in range(2):
+    # The files grow for two years, until free pages of all indexes are left over from the year before.
+    for _year in range(4):
         fill(database, example)
         assert {key: counts(database)[key] for key in year} == year
         sizes.append(database_bytes(database))
@@ -100,7 +101,7 @@ def test_the_databases_do_not_grow_from_year_to_year(
         run.wait()
         assert_survived(cluster, run)
         database_bytes(database)
-    assert sizes[1] < sizes[0] * 1.1, sizes
+    assert sizes[3] < sizes[2] * 1.03, sizes
     # What is newer is there, and no table of removed rows.
     assert len(example.tasks()) == 50
     left = "SELECT count(*) FROM pg_tables WHERE tablename LIKE '\\_airflow\\_deleted\\_\\_%'"
