@@ -4,6 +4,8 @@ DAG ?= example_workers
 SCENARIOS := default resilience split existing bookworm
 # Those that take too long to run with the others.
 FURTHER_SCENARIOS := operations failover
+SCENARIO_TESTS := $(SCENARIOS:%=molecule-%)
+FURTHER_SCENARIO_TESTS := $(FURTHER_SCENARIOS:%=molecule-%)
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Behind a proxy that re-signs TLS: uv trusts the certificates that this machine trusts.
@@ -41,11 +43,13 @@ image-trixie image-bookworm: image-%:
 clean: venv ## remove the labs of all scenarios and benchmarks
 	@for scenario in $(SCENARIOS) $(FURTHER_SCENARIOS) benchmark throughput; do $(MOLECULE) destroy -s $$scenario || exit 1; done
 
-test: forget-results prepare molecule ## run all checks: linters, unit tests, scenarios
+# Two at a time keep both cores busy, for all wait a lot; the long ones first.
+TWO_AT_A_TIME = $(MAKE) --no-print-directory --jobs=2 --output-sync=target
+
+test: forget-results venv engine ## run all checks: scenarios, linters, unit tests
+	@echo ">>> two checks run at a time; each prints its output when it ends: $(SCENARIOS), then linters and unit tests"
+	@$(TWO_AT_A_TIME) $(SCENARIO_TESTS) lint unit
 	@python3 scripts/junit_summary.py
-# Two at a time, the long ones first.
-prepare: venv engine
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit image
 forget-results:
 	@rm -rf .cache/junit
 LINTERS := lint-galaxy lint-ansible lint-mypy lint-yaml lint-ruff lint-format lint-specs lint-docs
@@ -70,12 +74,9 @@ unit-airflow-%: .cache/airflow-venv-%/.up-to-date
 		$(if $(filter $*.txt,$(notdir $(AIRFLOW_LOCK))),roles/*/tests,roles/airflow_runtime/tests)
 unit-compat: venv
 	@$(RECORD) $@ scripts/compat.sh
-SCENARIO_TESTS := $(SCENARIOS:%=molecule-%)
-FURTHER_SCENARIO_TESTS := $(FURTHER_SCENARIOS:%=molecule-%)
-# Two keep both cores busy, for all wait a lot; the long ones first.
-molecule: venv image ## test the scenarios, two at a time; molecule-split for one; molecule-operations and molecule-failover are not among them
+molecule: venv engine ## test the scenarios, two at a time; molecule-split for one; molecule-operations and molecule-failover are not among them
 	@echo ">>> two scenarios run at a time; each prints its output when it ends: $(SCENARIOS)"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(SCENARIO_TESTS)
+	@$(TWO_AT_A_TIME) $(SCENARIO_TESTS)
 $(SCENARIO_TESTS) $(FURTHER_SCENARIO_TESTS): molecule-%: venv image
 	@$(RECORD) $@ $(MOLECULE) test -s $*
 
