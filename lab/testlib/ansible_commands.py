@@ -83,3 +83,9 @@ def killed_playbook(*args: str) -> Iterator[subprocess.Popen[bytes]]:
 def run_site(inventory: Path, *args: str) -> Result:
     """Run site.yml of this clone."""
     return run_command("ansible-playbook", f"--inventory={inventory}", *args, "site.yml")
+
+
+def run_playbook(inventory: Path, name: str, *args: str, **environment: str) -> Result:
+    """Run a playbook of ``playbooks/``, by its name without the suffix."""
+    command = (f"--inventory={inventory}", *args, f"playbooks/{name}.yml")
+    return run_command("ansible-playbook", *command, cwd=PROJECT, **environment)
