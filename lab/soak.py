@@ -18,7 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from testlib import Cluster, Run, faults, run_command, wait_for
+from testlib import Cluster, Run, faults, run_playbook, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,8 +167,7 @@ class Soak:
         for name, *arguments in playbooks:
             for attempt in range(1, RUNS_OF_A_PLAYBOOK + 1):
                 runs += 1
-                command = [f"--inventory={self.cluster.inventory}", f"playbooks/{name}.yml", *arguments]
-                result = run_command("ansible-playbook", *command)
+                result = run_playbook(self.cluster.inventory, name, *arguments)
                 if result.returncode == 0:
                     break
                 print(f"run {attempt} of {name}.yml failed:\n{result.output[-2000:]}", file=sys.stderr)

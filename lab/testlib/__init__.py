@@ -1,7 +1,7 @@
 """The library of the acceptance tests and benchmarks: the lab's hosts, and clients of what runs on them."""
 
 from testlib.airflow_api import Airflow, Run, TaskInstance
-from testlib.ansible_commands import Result, killed_playbook, run_command, run_site
+from testlib.ansible_commands import Result, killed_playbook, run_command, run_playbook, run_site
 from testlib.attempts import assert_survived, attempts, wait_running
 from testlib.cluster import PROJECT, Cluster
 from testlib.examples import EXAMPLE_FILES, EXAMPLE_SECRETS, EXAMPLES, blocks
@@ -35,6 +35,7 @@ __all__ = [
     "killed_playbook",
     "record_recovery",
     "run_command",
+    "run_playbook",
     "run_site",
     "wait_for",
     "wait_running",

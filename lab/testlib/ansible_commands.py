@@ -7,15 +7,17 @@ import re
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from testlib.cluster import PROJECT
+from testlib.wait import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
 BIN = Path(sys.executable).parent
 RECAP = re.compile(r"^(?P<host>\S+) +: ok=\d+ +changed=(?P<changed>\d+) ", re.MULTILINE)
@@ -62,24 +64,45 @@ def controller_environment() -> dict[str, str]:
     return {**inherited, "ANSIBLE_NOCOLOR": "1", "PATH": f"{BIN}:{inherited['PATH']}"}
 
 
-@contextmanager
-def killed_playbook(*args: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run ansible-playbook for as long as the block takes, then kill it with all its processes."""
-    with subprocess.Popen(
-        [str(BIN / "ansible-playbook"), *args],
-        cwd=PROJECT,
-        env=controller_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-
-
 def run_site(inventory: Path, *args: str) -> Result:
     """Run site.yml of this clone."""
     return run_command("ansible-playbook", f"--inventory={inventory}", *args, "site.yml")
+
+
+def run_playbook(inventory: Path, name: str, *args: str, **environment: str) -> Result:
+    """Run a playbook of ``playbooks/``, by its name without the suffix."""
+    command = (f"--inventory={inventory}", *args, f"playbooks/{name}.yml")
+    return run_command("ansible-playbook", *command, cwd=PROJECT, **environment)
+
+
+def killed_playbook(inventory: Path, name: str, *args: str, reached: Callable[[str], object]) -> None:
+    """Run a playbook of ``playbooks/`` until its output is accepted, then kill it with all its processes."""
+    command = [str(BIN / "ansible-playbook"), f"--inventory={inventory}", *args, f"playbooks/{name}.yml"]
+    with (
+        tempfile.NamedTemporaryFile() as output,
+        subprocess.Popen(
+            command,
+            cwd=PROJECT,
+            env=controller_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as process,
+    ):
+
+        def text() -> str:
+            return Path(output.name).read_text(encoding="utf-8", errors="replace")
+
+        def is_reached() -> bool:
+            assert process.poll() is None, f"{name}.yml has ended by itself"
+            return bool(reached(text()))
+
+        try:
+            wait_for(f"the point at which {name}.yml is killed", is_reached, timeout=500)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{text()[-3000:]}") from error
+        finally:
+            # All of them may have ended.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testlib.ansible_commands import run_command
+from testlib.ansible_commands import run_playbook
 from testlib.wait import wait_for
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def status_problems(cluster: Cluster) -> str:
     """Return what the playbook says when something is wrong, among it a database without its role."""
-    result = run_command("ansible-playbook", f"--inventory={cluster.inventory}", "playbooks/status.yml")
+    result = run_playbook(cluster.inventory, "status")
     return "" if result.returncode == 0 else result.output[-3000:]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testlib.ansible_commands import run_command
+from testlib.ansible_commands import run_playbook
 
 if TYPE_CHECKING:
     from testlib.ansible_commands import Result
@@ -19,9 +19,7 @@ NAMES = "airflow|lakehouse"
 
 def uninstall(cluster: Cluster, *args: str) -> Result:
     """Run the playbook, without a terminal."""
-    return run_command(
-        "ansible-playbook", f"--inventory={cluster.inventory}", *args, "playbooks/uninstall.yml"
-    )
+    return run_playbook(cluster.inventory, "uninstall", *args)
 
 
 def confirmed_uninstall(cluster: Cluster, *args: str) -> Result:

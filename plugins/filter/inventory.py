@@ -14,8 +14,9 @@ from ansible.errors import AnsibleFilterError
 
 HostVars = Mapping[str, Mapping[str, Any]]
 
-# The default of airflow_worker_queues; a unit test holds it equal to that of the role.
+# Defaults of the role airflow_worker, to which a unit test holds them equal.
 DEFAULT_QUEUES = ("default",)
+DEFAULT_STOP_TIMEOUT = 600
 # What the role preflight registers on its first contact with a host.
 CONTACTED = "__preflight_facts"
 REMEDY = "set airflow_host_address of that host to the IP address at which the other hosts reach it"
@@ -129,6 +130,18 @@ def worker_queues(hosts: Iterable[str], hostvars: HostVars) -> dict[str, list[st
         for instance, settings in (hostvars[host].get("airflow_worker_instances") or {}).items():
             queues[worker_name(host, instance)] = settings["queues"]
     return {name: [*found, worker_queue(name)] for name, found in queues.items()}
+
+
+def longest_stop_timeout(hosts: Iterable[str], hostvars: HostVars) -> int:
+    """Return for how many seconds a worker of these hosts that is stopped waits for its tasks, at most."""
+    timeouts: list[int | str] = [0]
+    for host in hosts:
+        instances = hostvars[host].get("airflow_worker_instances") or {}
+        timeouts += [
+            hostvars[host].get("airflow_worker_stop_timeout", DEFAULT_STOP_TIMEOUT),
+            *(settings["stop_timeout"] for settings in instances.values() if "stop_timeout" in settings),
+        ]
+    return max(map(int, timeouts))
 
 
 def answered(variables: Mapping[str, Any]) -> bool:
@@ -257,6 +270,7 @@ class FilterModule:
             "hosts_entries": hosts_entries,
             "ip_address": ip_address,
             "left_out": left_out,
+            "longest_stop_timeout": longest_stop_timeout,
             "outside_limit": outside_limit,
             "reachable": reachable,
             "refused_variables": refused_variables,

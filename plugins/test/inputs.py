@@ -51,6 +51,17 @@ def ip_address(value: Any) -> bool:
         return False
 
 
+def loopback(value: Any) -> bool:
+    """Return whether a server that listens on ``value`` listens on the loopback interface.
+
+    :param value: an IP address, ``*``, which stands for all of them, or a name
+    """
+    if not ip_address(value):
+        return value in ("*", "localhost")
+    address = ipaddress.ip_address(value)
+    return address.is_loopback or address.is_unspecified
+
+
 def host_name(value: Any) -> bool:
     """Return whether ``value`` is a host name."""
     return isinstance(value, str) and bool(HOST_NAME.fullmatch(value))
@@ -80,6 +91,7 @@ class TestModule:
             "host": host,
             "host_name": host_name,
             "ip_address": ip_address,
+            "loopback": loopback,
             "plain_text": plain_text,
             "requirement": requirement,
             "user_rule": user_rule,

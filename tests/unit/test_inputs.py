@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from filter.passwords import ERRORS, secret_errors, undecryptable
-from inputs import host, host_name, ip_address, plain_text, requirement, user_rule, whole_number
+from inputs import host, host_name, ip_address, loopback, plain_text, requirement, user_rule, whole_number
 from lookup.secret import GENERATORS
 
 
@@ -62,6 +62,25 @@ def test_a_host_name(value: str) -> None:
 )
 def test_no_host(value: Any) -> None:
     assert not host(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("localhost", "127.0.0.1", "127.1.2.3", "::1", "0:0:0:0:0:0:0:1"),
+        *("*", "0.0.0.0", "::"),  # noqa: S104 - not listened on
+    ],
+)
+def test_what_listens_on_the_loopback_interface(value: str) -> None:
+    assert loopback(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["192.0.2.127", "::2", "2001:db8::1", "localhost.example.org", "127.example.org", "", 127, None, ["*"]],
+)
+def test_what_does_not_listen_on_the_loopback_interface(value: Any) -> None:
+    assert not loopback(value)
 
 
 @pytest.mark.parametrize("value", ["", "a\n", "a\tb", "\x7f", 1, True, None, ["a"]])

@@ -10,6 +10,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 from filter.inventory import (
     DEFAULT_QUEUES,
+    DEFAULT_STOP_TIMEOUT,
     addresses,
     differing_variables,
     exporter_hosts,
@@ -17,6 +18,7 @@ from filter.inventory import (
     hosts_entries,
     ip_address,
     left_out,
+    longest_stop_timeout,
     outside_limit,
     reachable,
     refused_variables,
@@ -108,9 +110,29 @@ def test_further_workers_of_a_host_have_names_and_queues_of_their_own() -> None:
     }
 
 
-def test_the_default_queues_are_those_of_the_role() -> None:
+def test_the_longest_stop_timeout_is_that_of_any_worker() -> None:
+    # Ansible before 2.19 makes text of a number that is computed.
+    hostvars: dict[str, dict[str, Any]] = {
+        "default": {},
+        "short": {"airflow_worker_stop_timeout": "90"},
+        "gpu": {
+            "airflow_worker_stop_timeout": 30,
+            "airflow_worker_instances": {
+                "a": {"queues": ["a"], "stop_timeout": "1000"},
+                "b": {"queues": ["b"]},
+            },
+        },
+    }
+    assert longest_stop_timeout([], hostvars) == 0
+    assert longest_stop_timeout(["short"], hostvars) == 90
+    assert longest_stop_timeout(["short", "default"], hostvars) == 600
+    assert longest_stop_timeout(hostvars, hostvars) == 1000
+
+
+def test_the_defaults_are_those_of_the_role() -> None:
     defaults = yaml.safe_load((ROLES / "airflow_worker/defaults/main.yml").read_text(encoding="utf-8"))
     assert tuple(defaults["airflow_worker_queues"]) == DEFAULT_QUEUES
+    assert defaults["airflow_worker_stop_timeout"] == DEFAULT_STOP_TIMEOUT
 
 
 def test_a_variable_that_differs_is_named_with_its_values() -> None:

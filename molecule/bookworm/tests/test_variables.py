@@ -36,6 +36,7 @@ from testlib import (
     Result,
     blocks,
     run_command,
+    run_playbook,
     run_site,
     wait_for,
 )
@@ -353,7 +354,8 @@ class Run:
     """A further run, with other values than those of the table."""
 
     values: dict[str, Any]
-    arguments: list[str] = field(default_factory=lambda: ["playbooks/validate.yml"])
+    playbook: str = "validate"
+    arguments: list[str] = field(default_factory=list)
 
 
 SERVERS = ("broker", "database", "api", "flower")
@@ -386,11 +388,11 @@ RUNS = {
             "airflow_api_ca_file": "{{ airflow_tls_ca_file }}",
         }
     ),
-    "airflow_rotate": Run({"airflow_rotate_timeout": 0}, ["playbooks/rotate_secrets.yml"]),
-    "airflow_restore": Run({"airflow_backup_directory": "/no/such/backup"}, ["playbooks/restore.yml"]),
-    "airflow_backup": Run({}, ["playbooks/backup.yml"]),
-    "pgbackrest_restore_time": Run({}, ["playbooks/restore_point_in_time.yml"]),
-    "airflow_restore_overwrite": Run({"airflow_restore_overwrite": "neither"}, ["playbooks/restore.yml"]),
+    "airflow_rotate": Run({"airflow_rotate_timeout": 0}, "rotate_secrets"),
+    "airflow_restore": Run({"airflow_backup_directory": "/no/such/backup"}, "restore"),
+    "airflow_backup": Run({}, "backup"),
+    "pgbackrest_restore_time": Run({}, "restore_point_in_time"),
+    "airflow_restore_overwrite": Run({"airflow_restore_overwrite": "neither"}, "restore"),
     "broker certificate": certificate_run("broker", airflow_broker_tls=True),
     "database certificate": certificate_run("database"),
     "api certificate": certificate_run("api"),
@@ -400,12 +402,12 @@ RUNS = {
         airflow_flower_certificate_file="{{ airflow_tls_certificate_file }}",
         airflow_flower_key_file="{{ airflow_tls_key_file }}",
     ),
-    "drain": Run({"airflow_worker_drain_timeout": 0}, ["playbooks/drain.yml", "--limit=single"]),
+    "drain": Run({"airflow_worker_drain_timeout": 0}, "drain", ["--limit=single"]),
     "airflow_version": Run({"airflow_version": "3.0.0"}),
     "airflow_environments_keep": Run({"airflow_environments_keep": 0}),
-    "airflow_rollback": Run({}, ["playbooks/rollback.yml"]),
-    "airflow_uninstall": Run({}, ["playbooks/uninstall.yml"]),
-    "airflow_update": Run({"airflow_update_reboot": True}, ["--check", "playbooks/update_hosts.yml"]),
+    "airflow_rollback": Run({}, "rollback"),
+    "airflow_uninstall": Run({}, "uninstall"),
+    "airflow_update": Run({"airflow_update_reboot": True}, "update_hosts", ["--check"]),
     "airflow_group_names": Run({"airflow_group_names": {"workers": "nowhere", "masters": "celery"}}),
     "airflow_results": Run({"airflow_results_host": "elsewhere", "airflow_results_port": 5434}),
     "airflow_broker_tls": Run(
@@ -417,11 +419,12 @@ RUNS = {
     "preflight_max_clock_skew": Run({"preflight_max_clock_skew": -100}),
     "airflow_ready_timeout": Run(
         {"airflow_ready_timeout": 2, "airflow_flower_password": "another password"},
-        ["--tags=verify", "--skip-tags=validate,smoke_test", "site.yml"],
+        "site",
+        ["--tags=verify", "--skip-tags=validate,smoke_test"],
     ),
-    "airflow_smoke_test_timeout": Run({"airflow_smoke_test_timeout": 3}, ["--tags=smoke_test", "site.yml"]),
-    "airflow_worker_batch": Run({}, ["--check", "playbooks/workers.yml"]),
-    "airflow_objects_exclusive": Run({}, ["--tags=objects", "--skip-tags=validate", "site.yml"]),
+    "airflow_smoke_test_timeout": Run({"airflow_smoke_test_timeout": 3}, "site", ["--tags=smoke_test"]),
+    "airflow_worker_batch": Run({}, "workers", ["--check"]),
+    "airflow_objects_exclusive": Run({}, "site", ["--tags=objects", "--skip-tags=validate"]),
 }
 
 CPUS = os.cpu_count() or 1
@@ -1187,7 +1190,7 @@ def after(cluster: Cluster) -> After:
 
     def run(name: str) -> Result:
         path = write_inventory(cluster, name, {**VALUES, **RUNS[name].values})
-        return run_command("ansible-playbook", f"--inventory={path}", *RUNS[name].arguments)
+        return run_playbook(path, RUNS[name].playbook, *RUNS[name].arguments)
 
     with ThreadPoolExecutor(3) as pool:
         results = dict(zip(RUNS, pool.map(run, RUNS), strict=True))

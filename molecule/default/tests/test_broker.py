@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testlib import run_command, wait_for
+from testlib import run_playbook, wait_for
 
 if TYPE_CHECKING:
     from testlib import Airflow, Cluster, Flower
@@ -52,8 +52,6 @@ def test_what_an_interrupted_run_has_not_applied_is_applied(cluster: Cluster) ->
     read = "valkey-admin CONFIG GET maxmemory"
     configured = valkey.check_output(read)
     valkey.check_output(f"cp /etc/valkey/lakehouse.conf '{copy}' && valkey-admin CONFIG SET maxmemory 123mb")
-    run_command(
-        "ansible-playbook", f"--inventory={cluster.inventory}", "playbooks/valkey.yml"
-    ).assert_success()
+    run_playbook(cluster.inventory, "valkey").assert_success()
     assert valkey.check_output(read) == configured
     assert not valkey.file(copy).exists

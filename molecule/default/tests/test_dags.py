@@ -8,7 +8,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from testlib import PROJECT, Airflow, Cluster, run_command, wait_for
+from testlib import Airflow, Cluster, run_playbook, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,9 +54,7 @@ def source(cluster: Cluster, tmp_path: Path) -> Iterator[Path]:
 
 
 def deliver(cluster: Cluster, *args: str) -> Result:
-    return run_command(
-        "ansible-playbook", f"--inventory={cluster.inventory}", *args, "playbooks/dags.yml", cwd=PROJECT
-    )
+    return run_playbook(cluster.inventory, "dags", *args)
 
 
 def releases(cluster: Cluster) -> set[str]:

@@ -8,7 +8,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from testlib import EXAMPLE_SECRETS, EXAMPLES, PROJECT, Airflow, Cluster, Result, run_command
+from testlib import EXAMPLE_SECRETS, EXAMPLES, Airflow, Cluster, Result, run_playbook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,10 +22,8 @@ def apply(cluster: Cluster, directory: Path, **more: Any) -> Result:
     """Apply the example of docs/settings.md; nothing that Ansible says may hold a secret."""
     path = directory / "objects.yml"
     path.write_text(yaml.safe_dump({**EXAMPLE, **more}), encoding="utf-8")
-    command = (f"--inventory={cluster.inventory}", f"--extra-vars=@{path}", "-vvv", "--diff")
-    done = run_command(
-        "ansible-playbook", *command, "playbooks/objects.yml", cwd=PROJECT, **PASSWORDS
-    ).assert_success()
+    options = (f"--extra-vars=@{path}", "-vvv", "--diff")
+    done = run_playbook(cluster.inventory, "objects", *options, **PASSWORDS).assert_success()
     assert [name for name, value in PASSWORDS.items() if value in done.output] == []
     return done
 

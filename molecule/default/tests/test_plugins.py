@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from testlib import PROJECT, Cluster, run_command
+from testlib import Cluster, run_playbook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,8 +16,7 @@ BROKEN = "import no_such_module\n"
 
 
 def run_workers(cluster: Cluster, variable: str, path: Path) -> Result:
-    command = (f"--inventory={cluster.inventory}", f"--extra-vars={variable}={path}")
-    return run_command("ansible-playbook", *command, "playbooks/workers.yml", cwd=PROJECT)
+    return run_playbook(cluster.inventory, "workers", f"--extra-vars={variable}={path}")
 
 
 def test_a_broken_plugin_and_broken_settings_are_refused_and_nothing_is_restarted(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 import yaml
-from testlib import assert_survived, run_command, run_site, wait_for, wait_running
+from testlib import assert_survived, run_playbook, run_site, wait_for, wait_running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,10 +20,6 @@ NAME = "worker3"
 SECONDS = [30, 30, 30, 1, 1, 1] + [2] * 44
 
 
-def run_playbook(cluster: Cluster, name: str, *args: str) -> Result:
-    return run_command("ansible-playbook", f"--inventory={cluster.inventory}", f"playbooks/{name}.yml", *args)
-
-
 def state(cluster: Cluster) -> tuple[str, str]:
     unit = cluster.host(NAME).unit("airflow-worker")
     return unit["ActiveState"], unit["UnitFileState"]
@@ -33,7 +29,7 @@ def state(cluster: Cluster) -> tuple[str, str]:
 def drained(cluster: Cluster, airflow: Airflow) -> tuple[Run, Result]:
     run = airflow.trigger("lab_fifty", seconds=SECONDS)
     wait_running(cluster, run, 6)
-    return run, run_playbook(cluster, "drain", f"--limit={NAME}")
+    return run, run_playbook(cluster.inventory, "drain", f"--limit={NAME}")
 
 
 def test_without_a_limit_nothing_is_drained(cluster: Cluster) -> None:
@@ -41,7 +37,7 @@ def test_without_a_limit_nothing_is_drained(cluster: Cluster) -> None:
         ((), "--limit"),
         (("--limit=control",), "control is not in the group of workers"),
     ]:
-        result = run_playbook(cluster, "drain", *arguments)
+        result = run_playbook(cluster.inventory, "drain", *arguments)
         assert result.returncode != 0
         assert remedy in result.text
         assert set(result.changed.values()) <= {0}
@@ -71,7 +67,7 @@ def test_a_drained_worker_is_no_problem_and_stays_as_it_is(
     cluster: Cluster, drained: tuple[Run, Result], flower: Flower
 ) -> None:
     del drained
-    assert f"drained: {NAME}" in run_playbook(cluster, "verify").assert_success().output
+    assert f"drained: {NAME}" in run_playbook(cluster.inventory, "verify").assert_success().output
     assert f"celery@{NAME}" not in flower.online()
     status = cluster.worker_status()
     assert (status["problems"], status["workers"][NAME]["drained"]) == ({}, True)
@@ -80,10 +76,10 @@ def test_a_drained_worker_is_no_problem_and_stays_as_it_is(
 
 
 def test_a_resumed_worker_takes_tasks(cluster: Cluster, airflow: Airflow) -> None:
-    run_playbook(cluster, "resume", f"--limit={NAME}").assert_success()
+    run_playbook(cluster.inventory, "resume", f"--limit={NAME}").assert_success()
     assert state(cluster) == ("active", "enabled")
     assert {task.hostname for task in airflow.trigger("lab_worker3_two", seconds=[1, 1]).wait()} == {NAME}
-    run_playbook(cluster, "verify").assert_success()
+    run_playbook(cluster.inventory, "verify").assert_success()
 
 
 def without_worker(inventory: dict[str, Any]) -> dict[str, Any]:
@@ -99,7 +95,7 @@ def test_a_running_worker_that_the_inventory_does_not_have_is_reported(
 ) -> None:
     inventory = tmp_path / "hosts.yml"
     inventory.write_text(yaml.safe_dump(without_worker(cluster.content)), encoding="utf-8")
-    result = run_command("ansible-playbook", f"--inventory={inventory}", "playbooks/verify.yml")
+    result = run_playbook(inventory, "verify")
     assert result.returncode != 0
     assert f"unknown_worker: FAILED {NAME} (takes tasks, and is not in the inventory" in result.text
 
@@ -115,7 +111,7 @@ def listed_workers(flower: Flower) -> set[str]:
 def test_a_removed_worker_is_forgotten_and_comes_back_by_the_next_run(
     cluster: Cluster, airflow: Airflow, flower: Flower
 ) -> None:
-    run_playbook(cluster, "remove", f"--limit={NAME}").assert_success()
+    run_playbook(cluster.inventory, "remove", f"--limit={NAME}").assert_success()
     address, control = cluster.host(NAME).address, cluster.host("control")
     assert state(cluster) == ("inactive", "disabled")
     assert NAME not in cluster.worker_status()["workers"]
@@ -125,7 +121,7 @@ def test_a_removed_worker_is_forgotten_and_comes_back_by_the_next_run(
     assert address not in control.check_output("cat /etc/hosts /etc/postgresql/*/main/pg_hba.conf")
 
     run_site(cluster.inventory, f"--limit={NAME}").assert_success()
-    run_playbook(cluster, "resume", f"--limit={NAME}").assert_success()
+    run_playbook(cluster.inventory, "resume", f"--limit={NAME}").assert_success()
     assert address in control.check_output("cat /etc/hosts /etc/postgresql/*/main/pg_hba.conf")
     assert {task.hostname for task in airflow.trigger("lab_worker3_two", seconds=[1, 1]).wait()} == {NAME}
     wait_for("cluster healthy", cluster.unhealthy, lambda unhealthy: not unhealthy, timeout=60)

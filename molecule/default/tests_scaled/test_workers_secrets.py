@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,8 +17,7 @@ from testlib import (
     Run,
     assert_survived,
     killed_playbook,
-    run_command,
-    wait_for,
+    run_playbook,
     wait_running,
 )
 
@@ -59,23 +57,13 @@ def rotation(cluster: Cluster) -> Rotation:
     password_before = stored_password(cluster)
     run = session.trigger("lab_fifty", seconds=SECONDS)
     wait_running(cluster, run, 6)
-    command = [
-        f"--inventory={cluster.inventory}",
-        "playbooks/rotate_secrets.yml",
-        "-e",
-        "airflow_worker_batch=2",
-    ]
-    with killed_playbook(*command):
-        wait_for(
-            "new secrets used",
-            lambda: secrets_file(cluster).keys(),
-            lambda names: "airflow_jwt_secret_previous" in names,
-            timeout=120,
-        )
-        # Some services have the new ones by then, and others the old ones.
-        time.sleep(6)
+    command = (cluster.inventory, "rotate_secrets", "--extra-vars=airflow_worker_batch=2")
+    # With its second restart the API server begins to use the new secrets; the others still use the old ones.
+    restart = "TASK [lakehouse.airflow.airflow_service : Restart airflow-api-server]"
+    killed_playbook(*command, reached=lambda output: output.count(restart) == 2)
     interrupted = secrets_file(cluster)
-    result = run_command("ansible-playbook", *command)
+    assert "airflow_jwt_secret_previous" in interrupted
+    result = run_playbook(*command)
     cluster.__dict__.pop("secrets", None)
     return Rotation(old, secrets_file(cluster), session, run, interrupted, result, password_before)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from testlib import run_command, wait_for
+from testlib import run_playbook, wait_for
 from testlib.ports import answering, answering_controller
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def answers(cluster: Cluster) -> set[str]:
 class Case:
     name: str
     expected: set[str]
-    arguments: list[str] = field(default_factory=lambda: ["playbooks/hosts.yml"])
+    playbook: str = "hosts"
+    arguments: list[str] = field(default_factory=list)
     variables: dict[str, Any] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
     before: str = "true"
@@ -65,7 +66,8 @@ CASES = [
     Case(
         "with the worker, which is let in although the API server is outside of the limit",
         {"API: worker", "logs: API server"},
-        ["site.yml", "--limit=worker1", "--tags=firewall"],
+        "site",
+        ["--limit=worker1", "--tags=firewall"],
         {"airflow_firewall_ui_sources": NOBODY},
     ),
     Case(
@@ -100,7 +102,7 @@ def test_the_firewall_follows_the_inventory(cluster: Cluster, tmp_path: Path, ca
 
     worker, control = cluster.host("worker1"), cluster.host("control")
     worker.check_output(case.before)
-    run_command("ansible-playbook", f"--inventory={path}", *case.arguments).assert_success()
+    run_playbook(path, case.playbook, *case.arguments).assert_success()
     assert answers(cluster) == case.expected
     enabled = inventory["vars"]["airflow_firewall_enabled"]
     assert bool(rules(control)) == control.file("/etc/airflow/firewall.nft").exists == enabled

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from testlib import Airflow, Cluster, Host, Result, run_command
+from testlib import Airflow, Cluster, Host, Result, run_playbook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ class Case:
     name: str
     variables: dict[str, Any]
     expected: list[str]
-    playbook: str = "playbooks/validate.yml"
+    playbook: str = "validate"
     missing: list[str] = field(default_factory=list)
 
 
@@ -73,7 +73,7 @@ CASES = [
             "no encryption",
             "airflow_results_sslmode",
         ],
-        "site.yml",
+        "site",
     ),
     Case(
         "the authorities of somebody else for the broker, in a part of the run",
@@ -83,7 +83,7 @@ CASES = [
             "certificate verify",
             "airflow_broker_ca_file",
         ],
-        "playbooks/workers.yml",
+        "workers",
     ),
     Case(
         "a database with tables of somebody else, a wrong password",
@@ -94,13 +94,13 @@ CASES = [
             "password authentication failed",
             "Correct airflow_results_username, airflow_results_password",
         ],
-        "playbooks/database.yml",
+        "database",
     ),
     Case(
         "a user of the broker who may not do what Celery does",
         {"airflow_broker_username": "svc_weak"},
         ["airflow_broker_username may not run BRPOP", "docs/existing-servers.md"],
-        "playbooks/flower.yml",
+        "flower",
     ),
     Case(
         "secrets that were generated anew for the database of a cluster",
@@ -109,7 +109,7 @@ CASES = [
             "company_airflow at db.company.test has connections or variables that airflow_fernet_key",
             "Set airflow_secrets_file",
         ],
-        "playbooks/schedulers.yml",
+        "schedulers",
     ),
 ]
 
@@ -145,7 +145,7 @@ def outcome(cluster: Cluster, airflow: Airflow, tmp_path_factory: pytest.TempPat
             inventory["vars"][name] = str(cluster.directory / value) if is_file else value
         path = directory / "hosts.yml"
         path.write_text(yaml.safe_dump({"all": inventory}), encoding="utf-8")
-        return run_command("ansible-playbook", f"--inventory={path}", case.playbook)
+        return run_playbook(path, case.playbook)
 
     hosts = [cluster.host("control"), cluster.host("worker1")]
     before = {host.name: state(host) for host in hosts}

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 import yaml
-from testlib import run_command, run_site, wait_for
+from testlib import run_playbook, run_site, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,14 +169,8 @@ def test_a_configuration_that_fails_is_refused_before_a_restart(cluster: Cluster
     )
     variables = yaml.safe_dump({"airflow_webserver_config": str(config)})
     (tmp_path / "variables.yml").write_text(variables, encoding="utf-8")
-    result = run_command(
-        "ansible-playbook",
-        f"--inventory={cluster.inventory}",
-        f"--extra-vars=@{tmp_path}/variables.yml",
-        "--diff",
-        "-vvv",
-        "playbooks/webservers.yml",
-    )
+    extra = f"--extra-vars=@{tmp_path}/variables.yml"
+    result = run_playbook(cluster.inventory, "webservers", extra, "--diff", "-vvv")
     assert result.returncode != 0
     assert "cannot be used on control: company.py:2: NameError. No service was restarted" in result.text
     assert secret not in result.output

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from testlib import Cluster, faults, record_recovery, run_command, wait_for
+from testlib import Cluster, faults, record_recovery, run_playbook, wait_for
 from testlib.status import wait_status_healthy
 from testlib.stream import Stream
 
@@ -187,7 +187,7 @@ def test_another_run_keeps_the_primary(cluster: Cluster, databases: list[Host]) 
     wait_for("all databases in their roles", lambda: is_complete(databases), timeout=120)
     query = "SELECT extract(epoch FROM pg_postmaster_start_time())"
     starts = {host.name: host.sql("postgres", query) for host in databases}
-    result = run_command("ansible-playbook", f"--inventory={cluster.inventory}", "playbooks/postgres.yml")
+    result = run_playbook(cluster.inventory, "postgres")
     assert set(result.assert_success().changed.values()) == {0}
     assert primary(databases) is new
     assert starts == {host.name: host.sql("postgres", query) for host in databases}
@@ -201,9 +201,7 @@ def test_a_standby_without_anything_joins_again(cluster: Cluster, databases: lis
         " && rm -rf /etc/patroni /var/lib/postgresql/*/main /var/lib/etcd/lakehouse* /etc/etcd"
     )
     before = primary([host for host in databases if host is not lost])
-    run_command(
-        "ansible-playbook", f"--inventory={cluster.inventory}", "playbooks/postgres.yml"
-    ).assert_success()
+    run_playbook(cluster.inventory, "postgres").assert_success()
     wait_for("all databases in their roles", lambda: is_complete(databases), timeout=120)
     assert primary(databases) is before
     members = before.check_output("etcd-members member list").splitlines()

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
-from testlib import Cluster, faults, record_recovery, run_command, wait_for
+from testlib import Cluster, faults, record_recovery, run_playbook, wait_for
 from testlib.status import wait_status_healthy
 from testlib.stream import Stream
 
@@ -173,7 +173,7 @@ def test_another_run_keeps_the_primary(cluster: Cluster, brokers: list[Host]) ->
     finally:
         old.check_output("systemctl start valkey-server")
     starts = {host.name: host.start_time("valkey-server") for host in brokers}
-    result = run_command("ansible-playbook", f"--inventory={cluster.inventory}", "playbooks/valkey.yml")
+    result = run_playbook(cluster.inventory, "valkey")
     assert set(result.assert_success().changed.values()) == {0}
     assert primary(brokers) is new
     assert starts == {host.name: host.start_time("valkey-server") for host in brokers}

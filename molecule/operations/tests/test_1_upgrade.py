@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from testlib import PROJECT, Result, Stream, run_command, run_site, wait_for
-from testlib.ansible_commands import BIN, controller_environment
+from testlib import Result, Stream, killed_playbook, run_playbook, run_site, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from testlib import Cluster
 
@@ -27,10 +23,6 @@ SCHEDULING = ("airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")
 
 def version(value: str) -> str:
     return f"-eairflow_version={value}"
-
-
-def run_playbook(cluster: Cluster, name: str, *args: str) -> Result:
-    return run_command("ansible-playbook", f"--inventory={cluster.inventory}", *args, f"playbooks/{name}.yml")
 
 
 def schema(cluster: Cluster) -> str:
@@ -69,14 +61,14 @@ def test_an_older_version_is_refused(cluster: Cluster) -> None:
 
 
 def test_a_rollback_says_what_it_does_and_asks(cluster: Cluster) -> None:
-    result = run_playbook(cluster, "rollback", version(OLD))
+    result = run_playbook(cluster.inventory, "rollback", version(OLD))
     assert_unchanged(result, f"Airflow {NEW} goes back to {OLD}", "-e airflow_rollback_confirm=true")
 
 
 def test_a_rollback_keeps_what_was_done(cluster: Cluster) -> None:
     before = cluster.airflow().trigger("lab_two", seconds=[1, 1])
     before.wait()
-    result = run_playbook(cluster, "rollback", version(OLD), "-eairflow_rollback_confirm=true")
+    result = run_playbook(cluster.inventory, "rollback", version(OLD), "-eairflow_rollback_confirm=true")
     result.assert_success()
     assert (versions(cluster), schema(cluster)) == ({OLD}, f"Airflow {OLD}")
     assert len(dumps(cluster)) == 1
@@ -95,37 +87,6 @@ def test_a_part_of_the_cluster_is_not_upgraded(cluster: Cluster) -> None:
     assert versions(cluster) == {OLD}
 
 
-def killed_at(cluster: Cluster, output: Path, reached: Callable[[str], object]) -> None:
-    """Run site.yml with the new version until its output says that a point was reached, then kill it."""
-    with (
-        output.open("wb") as file,
-        subprocess.Popen(
-            [
-                str(BIN / "ansible-playbook"),
-                f"--inventory={cluster.inventory}",
-                "site.yml",
-                version(NEW),
-                STOP_TIMEOUT,
-            ],
-            cwd=PROJECT,
-            env=controller_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        ) as process,
-    ):
-
-        def text() -> str:
-            assert process.poll() is None, output.read_text(encoding="utf-8")[-3000:]
-            return output.read_text(encoding="utf-8")
-
-        try:
-            wait_for("the point at which the run is killed", text, reached, timeout=500)
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-
-
 def is_migrating(cluster: Cluster) -> bool:
     return bool(cluster.one("schedulers").run("pgrep -f 'bin/airflow db migrate'").rc == 0)
 
@@ -140,31 +101,27 @@ def schedulers_run(cluster: Cluster) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def upgraded(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stream, Result]]:
-    output = tmp_path_factory.mktemp("site") / "output"
+def upgraded(cluster: Cluster) -> Iterator[tuple[Stream, Result]]:
+    killed_upgrade = partial(killed_playbook, cluster.inventory, "site", version(NEW), STOP_TIMEOUT)
     restarted = "TASK [lakehouse.airflow.airflow_service : Restart airflow-api-server]"
     with Stream(cluster, LONG) as stream:
         wait_for("tasks of the stream", lambda: len(stream.runs), lambda count: count >= 3)
-        killed_at(cluster, output, lambda text: "PLAY [Install what the services read" in text)
+        killed_upgrade(reached=lambda text: "PLAY [Install what the services read" in text)
         assert (schema(cluster), len(schedulers_run(cluster))) == (f"Airflow {OLD}", 6)
-        killed_at(cluster, output, lambda text: "PLAY [Migrate the metadata database]" in text)
+        killed_upgrade(reached=lambda text: "PLAY [Migrate the metadata database]" in text)
         assert schema(cluster) == f"Airflow {OLD}"
         assert schedulers_run(cluster) == set()
-        killed_at(
-            cluster,
-            output,
-            lambda text: ": Run the migrations of Airflow" in text and is_migrating(cluster),
+        killed_upgrade(
+            reached=lambda text: ": Run the migrations of Airflow" in text and is_migrating(cluster)
         )
         assert schema(cluster) == f"Airflow {OLD}, migrating to {NEW}"
         assert_unchanged(
             run_site(cluster.inventory, version(OLD)), f"set airflow_version to {NEW} and run site.yml"
         )
-        killed_at(cluster, output, lambda text: text.count(restarted) == 2)
+        killed_upgrade(reached=lambda text: text.count(restarted) == 2)
         assert schema(cluster) == f"Airflow {NEW}"
-        killed_at(
-            cluster,
-            output,
-            lambda text: (
+        killed_upgrade(
+            reached=lambda text: (
                 "PLAY [Restart the workers in batches]" in text
                 and cluster.host("worker1").unit("airflow-worker")["ActiveState"] == "deactivating"
             ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from testlib import Airflow, Cluster, Host, Result, Run, run_command, wait_for, wait_running
+from testlib import Airflow, Cluster, Host, Result, Run, run_playbook, wait_for, wait_running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,11 +20,6 @@ NAME = "worker1"
 GROUPS = ["postgres", "valkey", "schedulers", "webservers", "flower", "workers"]
 PASSWORD = "kept-by-Fernet-and-a-%-sign"  # noqa: S105
 UNITS = "'airflow*' valkey-server 'postgresql*'"
-
-
-def run_playbook(inventory: Path, name: str, *args: str) -> Result:
-    command = (f"--inventory={inventory}", f"playbooks/{name}.yml", *args)
-    return run_command("ansible-playbook", *command)
 
 
 @dataclass

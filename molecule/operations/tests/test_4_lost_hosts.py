@@ -14,7 +14,7 @@ from testlib import (
     Flower,
     assert_survived,
     record_recovery,
-    run_command,
+    run_playbook,
     run_site,
     wait_for,
     wait_running,
@@ -83,11 +83,10 @@ def test_the_secrets_are_recovered_from_the_hosts(cluster: Cluster, tmp_path: Pa
     content["vars"]["airflow_secrets_file"] = str(secrets)
     inventory = tmp_path / "hosts.yml"
     inventory.write_text(yaml.safe_dump({"all": content}), encoding="utf-8")
-    before = run_command("ansible-playbook", f"--inventory={inventory}", "playbooks/verify.yml")
+    before = run_playbook(inventory, "verify")
     assert "There is a cluster already" in before.text
     try:
-        result = run_command("ansible-playbook", f"--inventory={inventory}", "playbooks/recover_secrets.yml")
-        result.assert_success()
+        result = run_playbook(inventory, "recover_secrets").assert_success()
         found = yaml.safe_load(secrets.read_text(encoding="utf-8"))
         assert secrets.stat().st_mode & 0o777 == 0o600
         known = {**cluster.secrets, **found}
@@ -97,9 +96,7 @@ def test_the_secrets_are_recovered_from_the_hosts(cluster: Cluster, tmp_path: Pa
         assert found.keys() | {"airflow_admin_password"} == cluster.secrets.keys()
         assert Airflow(cluster.airflow_url(), "admin", new)
         # The same once more, then what the file is for.
-        run_command(
-            "ansible-playbook", f"--inventory={inventory}", "playbooks/recover_secrets.yml"
-        ).assert_success()
+        run_playbook(inventory, "recover_secrets").assert_success()
         assert set(run_site(inventory).assert_success().changed.values()) == {0}
     finally:
         password = cluster.secrets["airflow_admin_password"]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from testlib import faults, run_command, wait_for
+from testlib import faults, run_playbook, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +21,7 @@ WORKER = "worker2"
 
 
 def status(cluster: Cluster, path: Path) -> tuple[Result, dict[str, Any]]:
-    inventory, report = f"--inventory={cluster.inventory}", f"--extra-vars=airflow_report_file={path}"
-    result = run_command("ansible-playbook", inventory, report, "playbooks/status.yml")
+    result = run_playbook(cluster.inventory, "status", f"--extra-vars=airflow_report_file={path}")
     return result, json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -108,15 +107,14 @@ def test_differences_are_named(cluster: Cluster, tmp_path: Path) -> None:
 
 
 def test_a_drained_worker_is_no_problem(cluster: Cluster, tmp_path: Path) -> None:
-    limit = [f"--inventory={cluster.inventory}", f"--limit={WORKER}"]
-    run_command("ansible-playbook", *limit, "playbooks/drain.yml").assert_success()
+    run_playbook(cluster.inventory, "drain", f"--limit={WORKER}").assert_success()
     result, report = status(cluster, tmp_path / "report.json")
     result.assert_success()
     assert report["slots"]["all"] == 4
     assert {"check": "drained", "host": WORKER} in [
         {key: check[key] for key in ("check", "host")} for check in report["checks"]
     ]
-    run_command("ansible-playbook", *limit, "playbooks/resume.yml").assert_success()
+    run_playbook(cluster.inventory, "resume", f"--limit={WORKER}").assert_success()
     cluster.wait_healthy()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from testlib import assert_survived, run_command
+from testlib import assert_survived, run_playbook, run_site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +133,7 @@ def test_a_cleaning_that_failed_is_seen(cluster: Cluster) -> None:
     assert host.run("systemctl start %s", UNIT).rc != 0
     # The others were cleaned all the same.
     assert counts(database) == {"dag_run": 0, "task_instance": 0, "log": 1, "results": 0}
-    status = run_command("ansible-playbook", f"--inventory={cluster.inventory}", "playbooks/status.yml")
+    status = run_playbook(cluster.inventory, "status")
     assert status.returncode != 0
     assert f"FAILED {host.name}: unit: {UNIT} has failed: exit-code" in status.text
 
@@ -154,7 +154,6 @@ def test_runs_of_the_smoke_test_do_not_pile_up(cluster: Cluster, airflow: Airflo
     for run in [airflow.trigger("lakehouse_smoke_test", workers=["worker1"]) for _run in range(12)]:
         run.wait()
     cluster.host("worker1").check_output("touch /etc/airflow/worker.env")
-    arguments = [f"--inventory={cluster.inventory}", "--tags=workers,smoke_test", "site.yml"]
-    run_command("ansible-playbook", *arguments).assert_success()
+    run_site(cluster.inventory, "--tags=workers,smoke_test").assert_success()
     assert airflow.call("GET", "dags/lakehouse_smoke_test/dagRuns?limit=100")["total_entries"] == 10
     cluster.wait_healthy()

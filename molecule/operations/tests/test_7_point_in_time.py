@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from testlib import Result, run_command, wait_for
+from testlib import run_playbook, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from testlib import Airflow, Cluster, Host
-
-TIME = "pgbackrest_restore_time"
+    from testlib import Airflow, Cluster, Host, Result
 
 
-def run_playbook(inventory: Path, name: str, **variables: Any) -> Result:
-    extra = [f"--extra-vars={json.dumps(variables)}"] if variables else []
-    return run_command("ansible-playbook", f"--inventory={inventory}", *extra, f"playbooks/{name}.yml")
+def restore(inventory: Path, time: str) -> Result:
+    extra = json.dumps({"pgbackrest_restore_time": time})
+    return run_playbook(inventory, "restore_point_in_time", f"--extra-vars={extra}")
 
 
 def backups(host: Host) -> list[dict[str, Any]]:
@@ -57,7 +55,7 @@ def test_a_time_that_cannot_be_restored_is_refused(cluster: Cluster, inventory: 
         "2099-01-01 00:00:00+00": "has not come yet",
         "2026-01-01 00:00:00": "is no time with a time zone",
     }.items():
-        result = run_playbook(inventory, "restore_point_in_time", **{TIME: time})
+        result = restore(inventory, time)
         assert result.returncode != 0
         assert said in result.text
         assert set(result.changed.values()) == {0}
@@ -74,7 +72,7 @@ def test_what_was_changed_is_as_it_was(cluster: Cluster, airflow: Airflow, inven
     airflow.call("PATCH", "variables/changed_by_mistake", {**variable, "value": "lost"})
     after = airflow.trigger("lab_fifty", seconds=[0.1] * 50)
     after.wait()
-    run_playbook(inventory, "restore_point_in_time", **{TIME: time}).assert_success()
+    restore(inventory, time).assert_success()
     again = cluster.airflow()
     assert again.call("GET", "variables/changed_by_mistake")["value"] == "kept"
     runs = [run["dag_run_id"] for run in again.call("GET", "dags/lab_fifty/dagRuns?limit=100")["dag_runs"]]
@@ -82,7 +80,7 @@ def test_what_was_changed_is_as_it_was(cluster: Cluster, airflow: Airflow, inven
     assert after.run_id not in runs
     assert len(again.trigger("lab_fifty", seconds=[0.1] * 50).wait()) == 50
     # A run that was interrupted after that is run again, and loses nothing of what was done since.
-    result = run_playbook(inventory, "restore_point_in_time", **{TIME: time}).assert_success()
+    result = restore(inventory, time).assert_success()
     assert "stay as they are" in result.text
 
 

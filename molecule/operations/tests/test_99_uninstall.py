@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from testlib import run_command, run_site, wait_for
+from testlib import run_playbook, run_site, wait_for
 from testlib.uninstall import confirmed_uninstall, traces, uninstall
 
 if TYPE_CHECKING:
@@ -43,9 +43,7 @@ def test_nothing_is_removed_without_a_confirmation(cluster: Cluster, answer: tup
 def test_a_removed_worker_is_cleaned(cluster: Cluster) -> None:
     host, limit = cluster.host(WORKER), f"--limit={WORKER}"
     assert "process airflow-worker" in traces(host)
-    run_command(
-        "ansible-playbook", f"--inventory={cluster.inventory}", limit, "playbooks/remove.yml"
-    ).assert_success()
+    run_playbook(cluster.inventory, "remove", limit).assert_success()
     confirmed_uninstall(cluster, limit, "--extra-vars=airflow_remove_data=true")
     assert traces(host) == set()
     assert set(confirmed_uninstall(cluster, limit).changed.values()) == {0}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from testlib import run_command
+from testlib import run_playbook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +29,9 @@ def inventory(cluster: Cluster, tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("playbook", ["playbooks/hosts.yml", "playbooks/dags.yml"])
+@pytest.mark.parametrize("playbook", ["hosts", "dags"])
 def test_hosts_of_others_are_not_touched(cluster: Cluster, inventory: Path, playbook: str) -> None:
-    done = run_command("ansible-playbook", f"--inventory={inventory}", playbook).assert_success()
+    done = run_playbook(inventory, playbook).assert_success()
     assert done.changed.keys() <= {host.name for host in cluster.hosts()}
     assert set(done.changed.values()) == {0}
     assert "Could not match supplied host pattern" not in done.output

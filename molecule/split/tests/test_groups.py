@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from testlib import run_command
+from testlib import run_playbook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +23,7 @@ def scheduler(cluster: Cluster) -> Host:
 
 
 def run_schedulers(inventory: Path) -> Result:
-    arguments = [f"--inventory={inventory}", "--skip-tags=validate", "playbooks/schedulers.yml"]
-    return run_command("ansible-playbook", *arguments)
+    return run_playbook(inventory, "schedulers", "--skip-tags=validate")
 
 
 def test_the_services_run_on_the_hosts_of_their_groups(cluster: Cluster) -> None:

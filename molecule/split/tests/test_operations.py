@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from testlib import run_command
+from testlib import run_playbook
 from testlib.status import wait_status_healthy
 
 if TYPE_CHECKING:
@@ -21,13 +21,8 @@ def test_the_status_of_every_host(cluster: Cluster, tmp_path: Path) -> None:
     # The tests before have restarted services.
     wait_status_healthy(cluster)
     path = tmp_path / "report.json"
-    result = run_command(
-        "ansible-playbook",
-        f"--inventory={cluster.inventory}",
-        f"--extra-vars=airflow_report_file={path}",
-        "playbooks/status.yml",
-    ).assert_success()
-    assert set(result.changed.values()) == {0}
+    result = run_playbook(cluster.inventory, "status", f"--extra-vars=airflow_report_file={path}")
+    assert set(result.assert_success().changed.values()) == {0}
     report = json.loads(path.read_text(encoding="utf-8"))
     checks = {(check["check"], check["host"]) for check in report["checks"]}
     wanted = {
@@ -43,12 +38,8 @@ def test_the_status_of_every_host(cluster: Cluster, tmp_path: Path) -> None:
 
 
 def test_a_backup_of_a_cluster_with_tls(cluster: Cluster, tmp_path: Path) -> None:
-    run_command(
-        "ansible-playbook",
-        f"--inventory={cluster.inventory}",
-        f"--extra-vars=airflow_backup_directory={tmp_path}",
-        "playbooks/backup.yml",
-    ).assert_success()
+    result = run_playbook(cluster.inventory, "backup", f"--extra-vars=airflow_backup_directory={tmp_path}")
+    result.assert_success()
     (backup,) = tmp_path.iterdir()
     manifest = json.loads((backup / "manifest.json").read_text(encoding="utf-8"))
     sums = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from testlib import faults, run_command
+from testlib import faults, run_playbook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,12 +14,7 @@ if TYPE_CHECKING:
 
 
 def verify(cluster: Cluster, path: Path) -> tuple[Result, dict[str, Any]]:
-    result = run_command(
-        "ansible-playbook",
-        f"--inventory={cluster.inventory}",
-        f"--extra-vars=airflow_report_file={path}",
-        "playbooks/verify.yml",
-    )
+    result = run_playbook(cluster.inventory, "verify", f"--extra-vars=airflow_report_file={path}")
     return result, json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from testlib import assert_survived, run_command, wait_running
+from testlib import assert_survived, run_playbook, wait_running
 
 if TYPE_CHECKING:
     from testlib import Airflow, Cluster, Result
 
 
 def restart(cluster: Cluster, *args: str) -> Result:
-    arguments = [f"--inventory={cluster.inventory}", "--skip-tags=validate", *args]
-    return run_command("ansible-playbook", *arguments, "playbooks/restart.yml")
+    return run_playbook(cluster.inventory, "restart", "--skip-tags=validate", *args)
 
 
 def invocations(cluster: Cluster) -> dict[tuple[str, str], str]:

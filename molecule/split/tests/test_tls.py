@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from testlib import assert_survived, run_command, run_site, wait_running
+from testlib import assert_survived, run_playbook, run_site, wait_running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -200,7 +200,7 @@ def _lost_directory(cluster: Cluster) -> Iterator[None]:
 
 @pytest.mark.usefixtures("_lost_directory")
 def test_no_other_authority_is_made_for_the_cluster(cluster: Cluster) -> None:
-    result = run_command("ansible-playbook", f"--inventory={cluster.inventory}", "playbooks/verify.yml")
+    result = run_playbook(cluster.inventory, "verify")
     assert result.returncode != 0
     assert "trust the certificate authority of a cluster, and this run does not know it" in result.text
     assert not cluster.certificates.exists()
