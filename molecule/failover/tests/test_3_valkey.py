@@ -27,7 +27,7 @@ while :; do
 done
 """
 # Writes on the host of the broker itself, and notes the answers.
-WRITE = "while :; do timeout 2 valkey-admin LPUSH lab_writes 1; sleep 0.01; done >>/run/broker-writes 2>&1"
+WRITE = "while :; do timeout 2 valkey-admin SET lab_writes 1; sleep 0.01; done >>/run/broker-writes 2>&1"
 # Valkey, Sentinel.
 PORTS = (6379, 26379)
 LONG = 20.0
@@ -154,7 +154,7 @@ def test_a_restart_of_the_primary_loses_nothing(cluster: Cluster, brokers: list[
             old.check_output("systemctl restart valkey-server")
             time.sleep(15)
         finally:
-            old.check_output("systemctl stop lab-writes")
+            old.check_output("systemctl stop lab-writes && valkey-admin DEL lab_writes")
         assert "NOREPLICAS" not in old.check_output("cat /run/broker-writes")
         assert old.check_output("valkey-admin CONFIG GET min-replicas-to-write").split()[-1] == "1"
         assert primary(brokers) is old
